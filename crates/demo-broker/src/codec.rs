@@ -1,7 +1,7 @@
 //! MQTT 3.1.1 and 5 packets as a server reads and writes them: bytes to meaning and back, without I/O.
 //!
-//! Every rule of the standard about what a client may send is checked here, so that the rest of the broker handles valid
-//! packets only (D200). The two versions share the code: version 5 adds properties and reason codes.
+//! Every rule of the standard about what a client may send is checked here, so that the rest of the broker handles
+//! valid packets only (D200). The two versions share the code: version 5 adds properties and reason codes.
 
 mod decode;
 mod encode;
@@ -11,7 +11,7 @@ mod reader;
 #[cfg(test)]
 mod tests;
 
-pub(super) use decode::{ConnectFault, connect, packet};
+pub(super) use decode::{ConnectError, connect, packet};
 pub(super) use encode::{
     CONNECTION_REFUSED_IDENTIFIER, CONNECTION_REFUSED_VERSION, acknowledgement, connack, disconnect, publish,
     refusal, suback, unsuback,
@@ -57,14 +57,14 @@ pub(super) mod kind {
 
 /// A rule of MQTT that a client broke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Fault {
+pub(super) struct ProtocolError {
     /// The MQTT 5 reason code.
     pub code: u8,
     /// What was wrong.
     pub why: &'static str,
 }
 
-impl Fault {
+impl ProtocolError {
     /// The bytes cannot be read as a packet (MQTT 5, 1.2).
     pub(crate) const fn malformed(why: &'static str) -> Self {
         Self { code: reason::MALFORMED_PACKET, why }
@@ -77,7 +77,7 @@ impl Fault {
 }
 
 /// Refuses unless a rule holds.
-fn require(holds: bool, otherwise: Fault) -> Result<(), Fault> {
+fn require(holds: bool, otherwise: ProtocolError) -> Result<(), ProtocolError> {
     if holds { Ok(()) } else { Err(otherwise) }
 }
 

@@ -7,12 +7,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::accepted_client::AcceptedClient;
 use super::codec::{
-    self, CONNECTION_REFUSED_IDENTIFIER, CONNECTION_REFUSED_VERSION, Connect, ConnectFault, Fault, Framer,
-    Incoming, Packet, Publish, Version, kind, reason,
+    self, CONNECTION_REFUSED_IDENTIFIER, CONNECTION_REFUSED_VERSION, Connect, ConnectError, Framer, Incoming,
+    Packet, ProtocolError, Publish, Version, kind, reason,
 };
-use super::hub::{Message, Seat, Subscription};
-use super::session::Session;
+use super::hub::{Message, Registration, Subscription};
 use super::{Event, Shared, filter};
 
 /// How long a connection may take to send CONNECT, and a client to take bytes.
@@ -26,9 +26,9 @@ const PINGRESP: [u8; 2] = [0xd0, 0];
 enum End {
     /// The client closed it, or sent DISCONNECT.
     Closed,
-    /// It is refused to go on, for this reason.
+    /// It is ended by the broker, for this reason.
     Refused(&'static str),
-    /// Another connection came with the same client id.
+    /// Another connection has the same client id.
     Replaced,
 }
 
@@ -44,7 +44,7 @@ struct Connection {
     silence: Option<Instant>,
     /// How long it may be silent; `None` without keepalive.
     keep_alive: Option<Duration>,
-    session: Option<Session>,
+    client: Option<AcceptedClient>,
 }
 
 /// Serves one connection until it ends.
@@ -52,15 +52,15 @@ pub(super) async fn serve(stream: TcpStream, shared: Arc<Shared>) {
     let _ = stream.set_nodelay(true);
     let silence = Some(Instant::now() + PATIENCE);
     let (framer, out) = (Framer::default(), Vec::new());
-    let mut connection = Connection { shared, stream, framer, out, silence, keep_alive: None, session: None };
+    let mut connection = Connection { shared, stream, framer, out, silence, keep_alive: None, client: None };
     let mut buffer = vec![0; READ_BUFFER];
     let end = loop {
-        if let Err(end) = connection.turn(&mut buffer).await {
+        if let Err(end) = connection.process_next(&mut buffer).await {
             break end;
         }
     };
-    // The client's place is free, and its will is out, before the last bytes are on their way.
-    drop(connection.session.take());
+    // The client is unregistered, and its will published, before the last bytes are sent.
+    drop(connection.client.take());
     if let End::Refused(why) = end {
         (connection.shared.watch)(Event::Refused { why: why.to_owned() });
     }
@@ -68,15 +68,15 @@ pub(super) async fn serve(stream: TcpStream, shared: Arc<Shared>) {
 }
 
 impl Connection {
-    /// Waits for the one next thing, acts on it, and writes what that gave.
-    async fn turn(&mut self, buffer: &mut [u8]) -> Step {
+    /// Waits for the next event, processes it, and writes the answer.
+    async fn process_next(&mut self, buffer: &mut [u8]) -> Step {
         let silence = self.silence;
         tokio::select! {
             read = self.stream.read(buffer) => match read {
                 Ok(0) | Err(_) => return Err(End::Closed),
                 Ok(length) => self.receive(&buffer[..length])?,
             },
-            order = next_order(&mut self.session) => self.follow(order)?,
+            order = next_order(&mut self.client) => self.follow(order)?,
             () = sleep_until(silence.unwrap_or_else(Instant::now)), if silence.is_some() => {
                 return Err(self.end(reason::KEEP_ALIVE_TIMEOUT, "silent for too long"));
             }
@@ -84,8 +84,8 @@ impl Connection {
         timeout(PATIENCE, self.flush()).await.map_err(|_| End::Refused("takes no bytes"))?
     }
 
-    /// Sends what is left and waits for the client to close. Closing while bytes of the client are unread would reset the
-    /// connection, and the reason just sent would be lost with it.
+    /// Sends what is left and waits for the client to close. Closing while bytes of the client are unread would reset
+    /// the connection, and the reason just sent would be lost with it.
     async fn close(&mut self, buffer: &mut [u8]) {
         if self.flush().await.is_ok() && self.stream.shutdown().await.is_ok() {
             while self.stream.read(buffer).await.is_ok_and(|length| length > 0) {}
@@ -106,30 +106,30 @@ impl Connection {
         Ok(())
     }
 
-    /// Ends the connection; version 5 is told the reason.
+    /// Ends the connection; version 5 is sent the reason.
     fn end(&mut self, code: u8, why: &'static str) -> End {
-        if self.session.as_ref().is_some_and(|session| session.version == Version::V5) {
+        if self.client.as_ref().is_some_and(|client| client.version == Version::V5) {
             self.out.extend(codec::disconnect(code));
         }
         End::Refused(why)
     }
 
-    fn fault(&mut self, fault: Fault) -> End {
+    fn fault(&mut self, fault: ProtocolError) -> End {
         self.end(fault.code, fault.why)
     }
 
     fn take(&mut self, packet: &Packet) -> Step {
-        let Some(session) = &self.session else {
+        let Some(client) = &self.client else {
             return match codec::connect(packet) {
                 Ok(connect) => self.connect(connect),
                 Err(fault) => Err(self.refuse(&fault)),
             };
         };
-        let incoming = codec::packet(session.version, packet).map_err(|fault| self.fault(fault))?;
+        let incoming = codec::packet(client.version, packet).map_err(|fault| self.fault(fault))?;
         self.act(incoming)
     }
 
-    fn refuse(&mut self, refused: &ConnectFault) -> End {
+    fn refuse(&mut self, refused: &ConnectError) -> End {
         match refused.answer {
             Some(Version::V3) => self.out.extend(codec::refusal(Version::V3, CONNECTION_REFUSED_VERSION)),
             Some(Version::V5) => self.out.extend(codec::refusal(Version::V5, refused.fault.code)),
@@ -143,7 +143,7 @@ impl Connection {
         let is_anonymous = connect.client.is_empty();
         if is_anonymous && version == Version::V3 && !connect.clean {
             self.out.extend(codec::refusal(Version::V3, CONNECTION_REFUSED_IDENTIFIER)); // M31, MQTT-3.1.3-8
-            return Err(End::Refused("an empty client id in a session that is to last"));
+            return Err(End::Refused("an empty client id in a client that is to last"));
         }
         let client = if is_anonymous { self.made_up_id() } else { std::mem::take(&mut connect.client) };
         // A client may be silent for one and a half times the keepalive (MQTT-3.1.2-22).
@@ -154,7 +154,7 @@ impl Connection {
             return Err(End::Refused("takes no packet as large as CONNACK")); // MQTT-3.1.2-24
         }
         self.out.extend(connack);
-        self.session = Some(Session::new(self.shared.clone(), client, connect));
+        self.client = Some(AcceptedClient::new(self.shared.clone(), client, connect));
         Ok(())
     }
 
@@ -164,20 +164,20 @@ impl Connection {
             .map_or_else(|_| "anonymous".into(), |peer| format!("anonymous-{}", peer.port()))
     }
 
-    fn session(&mut self) -> Result<&mut Session, End> {
-        self.session.as_mut().ok_or(End::Refused("no CONNECT yet"))
+    fn client(&mut self) -> Result<&mut AcceptedClient, End> {
+        self.client.as_mut().ok_or(End::Refused("no CONNECT yet"))
     }
 
     fn act(&mut self, incoming: Incoming) -> Step {
         match incoming {
             Incoming::Publish(publish) => self.publish(publish),
             Incoming::Puback { id } => {
-                self.session()?.release_id(id);
+                self.client()?.release_id(id);
                 Ok(())
             }
             Incoming::Pubrec { id, code } => self.pubrec(id, code),
             Incoming::Pubrel { id } => {
-                let is_known = self.session()?.complete(id);
+                let is_known = self.client()?.complete(id);
                 let code = if is_known { reason::SUCCESS } else { reason::PACKET_IDENTIFIER_NOT_FOUND };
                 self.acknowledge(kind::PUBCOMP, id, code)
             }
@@ -189,26 +189,26 @@ impl Connection {
                 Ok(())
             }
             Incoming::Disconnect { code, sets_session_expiry } => {
-                let noted = self.session()?.disconnect(code, sets_session_expiry);
+                let noted = self.client()?.disconnect(code, sets_session_expiry);
                 Err(noted.map_or_else(|fault| self.fault(fault), |()| End::Closed))
             }
         }
     }
 
     fn acknowledge(&mut self, kind: u8, id: u16, code: u8) -> Step {
-        let version = self.session()?.version;
+        let version = self.client()?.version;
         self.out.extend(codec::acknowledgement(version, kind, id, code));
         Ok(())
     }
 
     fn publish(&mut self, mut publish: Publish) -> Step {
-        let session = self.session()?;
+        let client = self.client()?;
         let (qos, id) = (publish.qos, publish.id);
-        let taken = session
+        let taken = client
             .resolve_alias(&mut publish)
-            .and_then(|()| if qos == 2 { session.receive_exactly_once(id) } else { Ok(true) });
+            .and_then(|()| if qos == 2 { client.receive_exactly_once(id) } else { Ok(true) });
         if taken.map_err(|fault| self.fault(fault))? {
-            let client = self.session()?.client.clone();
+            let client = self.client()?.id.clone();
             self.shared.hub().publish(&client, &publish.message);
             (self.shared.watch)(Event::Published { client, message: publish.message });
         }
@@ -219,8 +219,8 @@ impl Connection {
         }
     }
 
-    /// Nothing is sent with QoS 2, so a PUBREC can only be of a connection that is over: it is answered all the same, so
-    /// that the client is done with it (MQTT-4.3.3-4).
+    /// Nothing is sent with QoS 2, so a PUBREC can only belong to an earlier connection. It is answered, so that the
+    /// client can complete its exchange (MQTT-4.3.3-4).
     fn pubrec(&mut self, id: u16, code: u8) -> Step {
         self.not_in_flight(id)?;
         if code >= reason::UNSPECIFIED_ERROR {
@@ -231,8 +231,8 @@ impl Connection {
 
     /// A QoS 1 message has one acknowledgement, PUBACK (MQTT-4.3.2-3).
     fn not_in_flight(&mut self, id: u16) -> Step {
-        if self.session()?.is_in_flight(id) {
-            return Err(self.fault(Fault::protocol("a QoS 2 acknowledgement of a QoS 1 message")));
+        if self.client()?.is_in_flight(id) {
+            return Err(self.fault(ProtocolError::protocol("a QoS 2 acknowledgement of a QoS 1 message")));
         }
         Ok(())
     }
@@ -240,7 +240,7 @@ impl Connection {
     fn subscribe(&mut self, id: u16, wanted: Vec<Subscription>) -> Step {
         let codes: Vec<u8> =
             wanted.into_iter().map(|wanted| self.subscribe_one(wanted)).collect::<Result<_, _>>()?;
-        let version = self.session()?.version;
+        let version = self.client()?.version;
         self.answer(&codec::suback(version, id, &codes))
     }
 
@@ -249,7 +249,7 @@ impl Connection {
         if wanted.filter.starts_with(filter::SHARED) {
             return Ok(reason::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED);
         }
-        let client = self.session()?.client.clone();
+        let client = self.client()?.id.clone();
         let (qos, filter) = (wanted.qos, wanted.filter.clone());
         if !self.shared.hub().subscribe(&client, wanted) {
             return Ok(reason::QUOTA_EXCEEDED);
@@ -259,7 +259,7 @@ impl Connection {
     }
 
     fn unsubscribe(&mut self, id: u16, filters: &[String]) -> Step {
-        let Session { client, version, .. } = self.session.as_ref().ok_or(End::Closed)?;
+        let AcceptedClient { id: client, version, .. } = self.client.as_ref().ok_or(End::Closed)?;
         let version = *version;
         let mut hub = self.shared.hub();
         let mut code = |filter: &String| {
@@ -271,10 +271,10 @@ impl Connection {
         self.answer(&codec::unsuback(version, id, &codes))
     }
 
-    /// Sends an answer that grows with what was asked. One that is larger than the client takes must not be sent
+    /// Sends an answer that grows with the request. One that is larger than the client takes must not be sent
     /// (MQTT-3.1.2-24), so the connection ends.
     fn answer(&mut self, packet: &[u8]) -> Step {
-        if packet.len() > self.session()?.maximum_packet_size as usize {
+        if packet.len() > self.client()?.maximum_packet_size as usize {
             return Err(self.end(reason::PACKET_TOO_LARGE, "an answer larger than it takes"));
         }
         self.out.extend_from_slice(packet);
@@ -286,7 +286,7 @@ impl Connection {
             Order::Deliver(message) => self.deliver(&message),
             Order::TooSlow => Err(self.end(reason::QUOTA_EXCEEDED, "more messages waiting than it takes")),
             Order::GiveWay => {
-                if self.session()?.version == Version::V5 {
+                if self.client()?.version == Version::V5 {
                     self.out.extend(codec::disconnect(reason::SESSION_TAKEN_OVER));
                 }
                 Err(End::Replaced)
@@ -297,12 +297,12 @@ impl Connection {
     /// Sends a message, unless it has expired or the client takes no packet of its size: then it counts as sent
     /// (MQTT-3.1.2-25).
     fn deliver(&mut self, message: &Message) -> Step {
-        let session = self.session()?;
-        let id = (message.qos > 0).then(|| session.assign_id());
-        let fits = |packet: &Vec<u8>| packet.len() <= session.maximum_packet_size as usize;
-        match codec::publish(session.version, message, id).filter(fits) {
+        let client = self.client()?;
+        let id = (message.qos > 0).then(|| client.assign_id());
+        let fits = |packet: &Vec<u8>| packet.len() <= client.maximum_packet_size as usize;
+        match codec::publish(client.version, message, id).filter(fits) {
             Some(packet) => self.out.extend(packet),
-            None => id.into_iter().for_each(|id| session.release_id(id)),
+            None => id.into_iter().for_each(|id| client.release_id(id)),
         }
         Ok(())
     }
@@ -315,11 +315,11 @@ enum Order {
     TooSlow,
 }
 
-/// The next order, once there is a session. Messages wait while the client has acknowledged too little.
-async fn next_order(session: &mut Option<Session>) -> Order {
-    let Some(session) = session else { return std::future::pending().await };
-    let may_deliver = session.may_deliver();
-    let Seat { lost, messages, .. } = &mut session.seat;
+/// The next order, once there is a client. Messages wait while the client has acknowledged too little.
+async fn next_order(client: &mut Option<AcceptedClient>) -> Order {
+    let Some(client) = client else { return std::future::pending().await };
+    let may_deliver = client.may_deliver();
+    let Registration { lost, messages, .. } = &mut client.registration;
     tokio::select! {
         lost = lost => match lost {
             Ok(()) => Order::GiveWay,

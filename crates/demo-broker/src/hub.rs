@@ -1,6 +1,7 @@
-//! Who is connected, who wants what, what is retained: the broker's whole state, without any I/O.
+//! Which clients are connected, what they subscribe to, what is retained: the broker's whole state, without any I/O.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -9,23 +10,35 @@ use tokio::time::Instant;
 
 use super::{MAX_RETAINED, MAX_RETAINED_BYTES, MAX_SUBSCRIPTIONS, MAX_WAITING, MAX_WAITING_BYTES, filter};
 
-/// A message on its way.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A published message.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Message {
     /// Where it was published.
     pub topic: String,
-    /// What it says.
+    /// The payload.
     pub payload: Vec<u8>,
-    /// 0 or 1; a publisher's QoS 2 ends here and goes on as 1.
+    /// 0 or 1; a publisher's QoS 2 ends here and continues as 1.
     pub qos: u8,
     /// As published; to a subscriber, whether it comes from the retained ones.
     pub retain: bool,
     /// What version 5 passes on from publisher to subscriber, as bytes of the packet; without the expiry.
     pub(super) properties: Vec<u8>,
-    /// When it is no longer to be delivered (version 5, Message Expiry Interval).
+    /// When it is no longer delivered (version 5, Message Expiry Interval).
     pub(super) expires: Option<Instant>,
     /// To a subscriber: the identifiers of the subscriptions that matched (MQTT-3.3.4-3).
     pub(super) identifiers: Vec<u32>,
+}
+
+impl fmt::Debug for Message {
+    /// Omits the payload.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("topic", &self.topic)
+            .field("payload", &format_args!("<{} bytes>", self.payload.len()))
+            .field("qos", &self.qos)
+            .field("retain", &self.retain)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Message {
@@ -35,26 +48,26 @@ impl Message {
     }
 }
 
-/// A client's place in the hub, as its connection holds it.
-pub(super) struct Seat {
-    /// Tells this connection from a later one with the same client id.
+/// A client's registration with the hub, for its connection.
+pub(super) struct Registration {
+    /// Distinguishes this connection from a later one with the same client id.
     pub number: u64,
     /// Messages for the client.
     pub messages: Queue,
-    /// Completes when the place is lost: well if another connection came with the same client id (MQTT-3.1.4-3), with
-    /// an error if the client did not keep up.
+    /// Completes when the registration is lost: with `Ok` if another connection has the same client id
+    /// (MQTT-3.1.4-3), with an error if the client did not keep up.
     pub lost: oneshot::Receiver<()>,
 }
 
 /// The messages waiting for one client.
 pub(super) struct Queue {
     messages: mpsc::Receiver<Message>,
-    /// Bytes of what waits, shared with who puts them in.
+    /// Bytes of what waits, shared with the sender.
     bytes: Arc<AtomicUsize>,
 }
 
 impl Queue {
-    /// The next message; `None` when the place is lost. Safe to cancel.
+    /// The next message; `None` when the registration is lost. Safe to cancel.
     pub(crate) async fn next(&mut self) -> Option<Message> {
         let message = self.messages.recv().await?;
         self.bytes.fetch_sub(message.size(), Relaxed);
@@ -71,7 +84,7 @@ pub(super) enum RetainHandling {
     DoNotSend,
 }
 
-/// One filter a client asked for. A client has at most one with the same filter.
+/// One filter a client subscribes to. A client has at most one with the same filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Subscription {
     pub filter: String,
@@ -101,8 +114,8 @@ pub(super) struct Hub {
 }
 
 impl Hub {
-    /// Takes a client in, in place of an older connection with the same id.
-    pub(crate) fn enter(&mut self, id: &str) -> Seat {
+    /// Registers a client, in place of an older connection with the same id.
+    pub(crate) fn register(&mut self, id: &str) -> Registration {
         self.next_number += 1;
         let number = self.next_number;
         let (messages, received) = mpsc::channel(MAX_WAITING);
@@ -114,11 +127,11 @@ impl Hub {
         if let Some(older) = self.clients.insert(id.to_owned(), client) {
             let _ = older.replaced.send(());
         }
-        Seat { number, messages: Queue { messages: received, bytes: waiting_bytes }, lost }
+        Registration { number, messages: Queue { messages: received, bytes: waiting_bytes }, lost }
     }
 
-    /// Forgets a client, unless a newer connection has taken its place.
-    pub(crate) fn leave(&mut self, id: &str, number: u64) {
+    /// Removes a client, unless a newer connection has replaced it.
+    pub(crate) fn unregister(&mut self, id: &str, number: u64) {
         if self.clients.get(id).is_some_and(|client| client.number == number) {
             self.clients.remove(id);
         }
@@ -155,7 +168,7 @@ impl Hub {
         client.subscriptions.len() < before
     }
 
-    /// Sends `message`, published by `from`, to everyone who asked for it. A client whose queue is full loses its place.
+    /// Sends `message`, published by `from`, to every subscriber. A client whose queue is full loses its registration.
     pub(crate) fn publish(&mut self, from: &str, message: &Message) {
         if message.retain {
             self.retain(message);

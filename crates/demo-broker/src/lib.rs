@@ -1,15 +1,15 @@
 //! The MQTT broker inside the demo: 3.1.1 and 5 on one loopback port, nothing kept on disk.
 //!
-//! It is there for the demo, not a product: no sessions that outlive their connection, no shared subscriptions, no access
-//! rules, and it listens on loopback only. Why it is not a library: `docs/decisions/0006-embedded-broker.md`.
+//! It is there for the demo, not a product: no sessions that outlive their connection, no shared subscriptions, no
+//! access rules, and it listens on loopback only. Why it is not a library: `docs/decisions/0006-embedded-broker.md`.
 //!
 //! Terms are defined in `docs/glossary.md`.
 
+mod accepted_client;
 mod codec;
 mod connection;
 pub mod filter;
 mod hub;
-mod session;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -18,7 +18,7 @@ pub use hub::{Counts, Message};
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
-/// Most clients at a time; one more is turned away.
+/// Most clients at a time; one more is refused.
 pub const MAX_CLIENTS: usize = 64;
 /// Largest packet a client may send, in bytes.
 pub const MAX_PACKET: u32 = 1_048_576;
@@ -34,11 +34,11 @@ pub const MAX_SUBSCRIPTIONS: usize = 256;
 pub const MAX_WAITING: usize = 1024;
 /// Bytes of those messages; room for at least one of the largest.
 pub const MAX_WAITING_BYTES: usize = 4 * MAX_PACKET as usize;
-/// QoS 1 messages sent to a client and not yet acknowledged, unless it asks for fewer; as many QoS 2 messages a version 5
-/// client may have unfinished.
+/// QoS 1 messages sent to a client and not yet acknowledged, unless it asks for fewer; as many QoS 2 messages a
+/// version 5 client may have unfinished.
 pub const MAX_IN_FLIGHT: u16 = 32;
 
-/// What happens at the broker, for whoever watches.
+/// What happens at the broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A client's CONNECT was accepted.
@@ -55,18 +55,18 @@ pub enum Event {
         /// The topic filter.
         filter: String,
     },
-    /// A client published; the message is on its way to the subscribers.
+    /// A client published a message.
     Published {
         /// The client id.
         client: String,
         /// The message.
         message: Message,
     },
-    /// A client is gone.
+    /// A client has disconnected.
     Disconnected {
         /// The client id.
         client: String,
-        /// Whether it said goodbye.
+        /// Whether it sent DISCONNECT.
         clean: bool,
     },
     /// A connection was ended because of what it sent.
@@ -76,7 +76,7 @@ pub enum Event {
     },
 }
 
-/// Takes the events, on the broker's own tasks: it must not block.
+/// Receives the events, on the broker's own tasks: it must not block.
 pub type Watch = Arc<dyn Fn(Event) + Send + Sync>;
 
 /// What the connections share.
@@ -114,12 +114,12 @@ impl Broker {
         self.address
     }
 
-    /// What the broker keeps at this moment.
+    /// What the broker stores at this moment.
     pub fn counts(&self) -> Counts {
         self.shared.hub().counts()
     }
 
-    /// Closes the port and every connection, as pulling the plug would.
+    /// Closes the port and every connection at once, as a power failure would.
     pub async fn stop(mut self) {
         self.accepting.abort();
         let _ = (&mut self.accepting).await;
@@ -146,7 +146,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
                 Err(_) => tokio::time::sleep(std::time::Duration::from_millis(100)).await,
             },
             Some(ended) = connections.join_next() => {
-                // The client's place and its will are taken care of by its session's end, whatever ended the task.
+                // Dropping the accepted client has unregistered it and published its will, whatever ended the task.
                 if ended.is_err_and(|error| error.is_panic()) {
                     (shared.watch)(Event::Refused { why: "a fault in the broker ended the connection".into() });
                 }

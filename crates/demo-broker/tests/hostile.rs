@@ -25,9 +25,9 @@ fn start() -> Running {
 fn start_with(also: impl Fn(&Event) + Send + Sync + 'static) -> Running {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let events = Arc::new(Mutex::new(Vec::new()));
-    let told = events.clone();
+    let recorded = events.clone();
     let watch = Arc::new(move |event: Event| {
-        told.lock().unwrap().push(event.clone());
+        recorded.lock().unwrap().push(event.clone());
         also(&event);
     });
     let broker = runtime.block_on(Broker::start(watch)).unwrap();
@@ -146,7 +146,7 @@ fn a_client_may_say_that_it_takes_no_topic_aliases() {
     assert_eq!(broker.faults(), 0);
 }
 
-/// Shows D201: the task dies of a panic in whoever watches, which stands for any fault.
+/// Shows D201: the task ends by a panic in the observer, as by any fault.
 #[test]
 fn a_client_whose_task_dies_is_taken_out_and_its_will_is_published() {
     let broker = start_with(|event| {

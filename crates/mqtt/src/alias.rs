@@ -12,7 +12,8 @@ struct Entry {
     used: u64,
 }
 
-/// The aliases towards the broker defined so far; the alias of an entry is its position plus one, so it is never 0 (MQTT-3.3.2-8).
+/// The aliases towards the broker defined so far; the alias of an entry is its position plus one, so it is never 0
+/// (MQTT-3.3.2-8).
 #[derive(Debug, Default)]
 pub(crate) struct TopicAliases {
     entries: Vec<Entry>,
@@ -62,8 +63,8 @@ fn alias_of(index: usize) -> u16 {
     index as u16 + 1
 }
 
-/// The aliases a broker has defined although it was allowed none: a few are remembered, so that what it sends under them is
-/// not lost (D192).
+/// The aliases a broker has defined although it was allowed none: a few are remembered, so that what it sends under
+/// them is not lost (D192).
 #[derive(Debug, Default)]
 pub(crate) struct ReceivedAliases {
     entries: Vec<(u16, Box<str>)>,

@@ -1,8 +1,8 @@
-//! What the broker said it can do, in its CONNACK (MQTT 5, 3.2.2.3). On 3.1.1 the defaults hold.
+//! What the broker supports, as it said in its CONNACK (MQTT 5, 3.2.2.3). On 3.1.1 the defaults apply.
 
 use crate::codec::Properties;
 
-/// The broker's limits on what it may be sent.
+/// The broker's limits on what it accepts.
 #[derive(Debug)]
 pub(crate) struct Broker {
     pub(crate) receive_maximum: u16,
@@ -15,15 +15,15 @@ pub(crate) struct Broker {
 }
 
 impl From<&Properties> for Broker {
-    fn from(said: &Properties) -> Self {
+    fn from(properties: &Properties) -> Self {
         Self {
-            receive_maximum: said.receive_maximum.unwrap_or(u16::MAX),
-            maximum_packet_size: said.maximum_packet_size.map_or(usize::MAX, |size| size as usize),
-            maximum_qos: said.maximum_qos.unwrap_or(2),
-            topic_alias_maximum: said.topic_alias_maximum.unwrap_or(0),
-            retain: said.retain_available.unwrap_or(true),
-            wildcard_subscriptions: said.wildcard_subscriptions.unwrap_or(true),
-            shared_subscriptions: said.shared_subscriptions.unwrap_or(true),
+            receive_maximum: properties.receive_maximum.unwrap_or(u16::MAX),
+            maximum_packet_size: properties.maximum_packet_size.map_or(usize::MAX, |size| size as usize),
+            maximum_qos: properties.maximum_qos.unwrap_or(2),
+            topic_alias_maximum: properties.topic_alias_maximum.unwrap_or(0),
+            retain: properties.retain_available.unwrap_or(true),
+            wildcard_subscriptions: properties.wildcard_subscriptions.unwrap_or(true),
+            shared_subscriptions: properties.shared_subscriptions.unwrap_or(true),
         }
     }
 }

@@ -45,8 +45,8 @@ pub enum Input<'a, 'b> {
     /// acknowledged. They stay with the caller, who can stop reading from the connection, so that a broker is held back
     /// by TCP and not buffered without limit.
     Received(&'a mut &'b [u8]),
-    /// The connection has accepted this many more of the bytes [`Client::transmit`] gave. QoS 0 publishes among them are
-    /// complete, since the broker never acknowledges them (D47), and the keepalive interval starts again.
+    /// The connection has accepted this many more of the bytes [`Client::transmit`] gave. QoS 0 publishes among them
+    /// are complete, since the broker never acknowledges them (D47), and the keepalive interval starts again.
     Transmitted(usize),
     /// [`Client::next_timeout`] has been reached. Sends a PINGREQ, or ends a connection whose broker did not answer.
     Timeout,
@@ -54,12 +54,12 @@ pub enum Input<'a, 'b> {
 
 /// An MQTT client on one network connection.
 ///
-/// It is driven as every core is (see [`sansio`]): [`handle`](Self::handle) what happened, [`poll`](Self::poll) events until
-/// there are none, and wait for the next input or [`next_timeout`](Self::next_timeout).
+/// It is driven as every core is (see [`sansio`]): [`handle`](Self::handle) what happened, [`poll`](Self::poll)
+/// events until there are none, and wait for the next input or [`next_timeout`](Self::next_timeout).
 ///
-/// Bytes leave by [`transmit`](Self::transmit) instead of `poll`, because they do not wait for events: a caller that has no
-/// room for events must still be able to send acknowledgements and pings. For back-pressure, leave events in the queue and
-/// keep the bytes [`Input::Received`] did not take; the keepalive allows for it.
+/// Bytes leave by [`transmit`](Self::transmit) instead of `poll`, because they do not wait for events: a caller that
+/// has no room for events must still be able to send acknowledgements and pings. For back-pressure, leave events in
+/// the queue and keep the bytes [`Input::Received`] did not take; the keepalive allows for it.
 pub struct Client {
     version: Version,
     clean_start: bool,
@@ -86,8 +86,8 @@ pub struct Client {
 pub struct Overhead {
     /// Packets that produced no event, such as a PINGRESP, or a PUBACK for an identifier that is not in flight.
     pub packets: u64,
-    /// Bytes received minus the topics and payloads in events and 16 bytes for each event. An incomplete packet counts as
-    /// overhead, so this is negative when its event has just been queued.
+    /// Bytes received minus the topics and payloads in events and 16 bytes for each event. An incomplete packet
+    /// counts as overhead, so this is negative when its event has just been queued.
     pub bytes: i64,
 }
 
@@ -124,8 +124,8 @@ impl Client {
     /// Processes what happened.
     ///
     /// # Errors
-    /// The connection has ended: close it, after transmitting what is left. On version 5 that is a DISCONNECT with the reason.
-    /// [`Input::Transmitted`] never fails.
+    /// The connection has ended: close it, after transmitting what is left. On version 5 that is a DISCONNECT with
+    /// the reason. [`Input::Transmitted`] never fails.
     pub fn handle(&mut self, now: Instant, input: Input<'_, '_>) -> Result<(), Error> {
         match input {
             Input::Received(bytes) => self.receive(now, bytes),
@@ -192,7 +192,8 @@ impl Client {
         self.version.has_properties() || self.deliveries.len() < self.limits.unacknowledged
     }
 
-    /// Appends all bytes ready to be sent to `out`. Report them with [`Input::Transmitted`] as the connection accepts them.
+    /// Appends all bytes ready to be sent to `out`. Report them with [`Input::Transmitted`] as the connection accepts
+    /// them.
     ///
     /// An empty `out` is exchanged for the internal buffer, so that the bytes are not copied.
     pub fn transmit(&mut self, out: &mut Vec<u8>) {
@@ -228,8 +229,8 @@ impl Client {
 
     /// The next outcome of a publish, subscribe or unsubscribe, ahead of all other events.
     ///
-    /// For a caller that has no room for messages for now: an outcome needs none, and must not wait behind messages until
-    /// the caller has room again (D96). Everything else keeps its order for [`poll`](Self::poll).
+    /// For a caller that has no room for messages for now: an outcome needs none, and must not wait behind messages
+    /// until the caller has room again (D96). Everything else keeps its order for [`poll`](Self::poll).
     pub fn poll_outcome(&mut self, _now: Instant) -> Option<Event> {
         let event = self.events.pop_outcome()?;
         self.requests.open -= 1;
@@ -263,8 +264,8 @@ impl Client {
         Ok(())
     }
 
-    /// Whether the answer to a ping may be in input that was refused for want of room: then its absence is not the broker's
-    /// fault (D54).
+    /// Whether the answer to a ping may be in input that was refused for want of room: then its absence is not the
+    /// broker's fault (D54).
     fn take_blocked(&mut self) -> bool {
         let is_blocked = !self.can_receive();
         mem::replace(&mut self.was_blocked, is_blocked) || is_blocked
@@ -280,8 +281,8 @@ impl Client {
         mem::take(&mut self.deviations)
     }
 
-    /// Acknowledges a message for the application. The PUBACK, or the PUBREC of a QoS 2 message, is sent once every earlier
-    /// message is acknowledged too, because the standard wants them in order (MQTT-4.6.0-2, D48).
+    /// Acknowledges a message for the application. The PUBACK, or the PUBREC of a QoS 2 message, is sent once every
+    /// earlier message is acknowledged too, because the standard wants them in order (MQTT-4.6.0-2, D48).
     pub fn acknowledge(&mut self, delivery: DeliveryId) -> Result<(), UnknownDelivery> {
         if self.is_connected() { self.deliveries.acknowledge(delivery) } else { Err(UnknownDelivery) }
     }
@@ -298,9 +299,9 @@ impl Client {
         }
     }
 
-    /// Ends the connection with a DISCONNECT behind everything already queued (M90). The broker drops the will, except for
-    /// [`DISCONNECT_WITH_WILL`](crate::reason::DISCONNECT_WITH_WILL) on version 5 (M91); 3.1.1 has no reason code.
-    /// Pending requests get no outcome, except QoS 0 publishes already queued.
+    /// Ends the connection with a DISCONNECT behind everything already queued (M90). The broker drops the will,
+    /// except for [`DISCONNECT_WITH_WILL`](crate::reason::DISCONNECT_WITH_WILL) on version 5 (M91); 3.1.1 has no
+    /// reason code. Pending requests get no outcome, except QoS 0 publishes already queued.
     pub fn disconnect(&mut self, reason_code: u8) {
         if self.is_closed() {
             return;
@@ -344,8 +345,9 @@ impl Client {
         self.outgoing.unaccepted() + self.requests.waiting_bytes()
     }
 
-    /// Ends the connection because the broker broke a rule. Version 5 sends it the reason (MQTT 5, 4.13.1); 3.1.1 just closes
-    /// the connection, because its DISCONNECT would make the broker drop the will (MQTT-4.8.0-1 of 3.1.1).
+    /// Ends the connection because the broker broke a rule. Version 5 sends it the reason (MQTT 5, 4.13.1); 3.1.1
+    /// just closes the connection, because its DISCONNECT would make the broker drop the will (MQTT-4.8.0-1 of
+    /// 3.1.1).
     fn fail(&mut self, error: ProtocolError) -> Error {
         if self.version.has_properties() {
             codec::disconnect(self.outgoing.buffer(), self.version, error.reason_code);

@@ -1,11 +1,12 @@
-//! QoS 1 and 2 messages from the broker, from arrival to acknowledgement. QoS 2 ends here: whoever uses the session sees QoS 1.
+//! QoS 1 and 2 messages from the broker, from arrival to acknowledgement. QoS 2 ends here: the caller sees QoS 1
+//! (D193).
 
 use alloc::collections::VecDeque;
 use core::fmt;
 
 use crate::limits::UNRELEASED;
 
-/// Names a QoS 1 message until it is acknowledged. Unique among the unacknowledged messages of one session.
+/// Names a QoS 1 message until it is acknowledged. Unique among the unacknowledged messages of one client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeliveryId(u32);
 
@@ -21,7 +22,7 @@ impl From<DeliveryId> for u32 {
     }
 }
 
-/// The id names no unacknowledged message of this session.
+/// The id names no unacknowledged message of this client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnknownDelivery;
 
@@ -33,12 +34,12 @@ impl fmt::Display for UnknownDelivery {
 
 impl core::error::Error for UnknownDelivery {}
 
-/// What tells a message sent again from another one under the same packet identifier.
+/// What distinguishes a message sent again from another one with the same packet identifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fingerprint(u64);
 
 impl Fingerprint {
-    /// Of a message's topic and payload. A broker that makes two messages alike harms only itself.
+    /// Of a message's topic and payload. Not cryptographic: a broker that forges a collision harms only itself.
     pub(crate) fn of(topic: &str, payload: &[u8]) -> Self {
         let start = mix(mix(0xcbf2_9ce4_8422_2325, topic.len() as u64), payload.len() as u64);
         Self(absorb(absorb(start, topic.as_bytes()), payload))
@@ -73,9 +74,10 @@ pub(crate) enum Acknowledgement {
     PubRec(u16),
 }
 
-/// Messages in the order the broker sent them; PUBACKs and PUBRECs leave in the same order (MQTT-4.6.0-2, MQTT-4.6.0-3).
+/// Messages in the order the broker sent them; PUBACKs and PUBRECs leave in the same order (MQTT-4.6.0-2,
+/// MQTT-4.6.0-3).
 ///
-/// A message stays here until its acknowledgement is handed to the connection, so the table is the bound for both.
+/// A message remains here until its acknowledgement is handed to the connection, so one limit bounds both.
 #[derive(Debug, Default)]
 pub(crate) struct Deliveries {
     queue: VecDeque<Delivery>,
@@ -153,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_stay_right_when_their_count_wraps() {
+    fn ids_remain_valid_when_their_count_wraps() {
         let mut deliveries = Deliveries { front: u32::MAX, ..Deliveries::default() };
         let same = Fingerprint::of("t", b"");
         let ids = [7, 8, 9].map(|packet_id| deliveries.arrive(packet_id, false, same));
@@ -167,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn fingerprints_tell_topic_and_payload_apart() {
+    fn fingerprints_distinguish_topic_and_payload() {
         let all = [
             ("ab", "c"),
             ("a", "bc"),

@@ -1,6 +1,7 @@
-//! Where a broker departs from MQTT without harm: the session goes on, and counts it (D192).
+//! Where a broker departs from MQTT without harm: it is counted, and the connection continues, since after an ended
+//! connection the broker would send the same again (D192).
 //!
-//! What ends a session instead is what makes the bytes ambiguous, or would break a promise to the application: see
+//! What makes the bytes ambiguous, or would break a promise to the application, ends the connection instead: see
 //! [`ProtocolError`](crate::ProtocolError).
 
 use core::fmt;
@@ -10,12 +11,12 @@ use core::fmt;
 pub enum Deviation {
     /// A QoS 1 or 2 message was sent again before its acknowledgement, without DUP (MQTT-3.3.1-1).
     ResentWithoutDup,
-    /// Another message came under a packet identifier still in use (MQTT-2.2.1-4).
+    /// Another message has a packet identifier still in use (MQTT-2.2.1-4).
     PacketIdReused,
     /// DUP is set on a QoS 0 message (MQTT-3.3.1-2).
     DupOnQos0,
-    /// A QoS 2 message, although no subscription of this session asks for QoS 2. A kept session may hold one, so it is
-    /// no fault of the broker.
+    /// A QoS 2 message, although no subscription of this client has QoS 2. A stored session may contain one, so it is
+    /// not the broker's fault.
     Qos2Message,
     /// A session is present after a clean start (MQTT-3.2.2-2, MQTT-3.2.2-4).
     SessionPresent,
@@ -35,7 +36,7 @@ pub enum Deviation {
     TopicAlias,
     /// A wildcard in a topic name (MQTT-3.3.2-2).
     WildcardInTopic,
-    /// A packet that is of no use to this client: PINGREQ, DISCONNECT on 3.1.1, PUBREC or PUBCOMP.
+    /// A packet that has no effect on this client: PINGREQ, DISCONNECT on 3.1.1, PUBREC or PUBCOMP.
     UnexpectedPacket,
     /// A version 5 UNSUBACK without reason codes (MQTT 5, 3.11.3).
     MissingReasonCodes,
@@ -46,7 +47,7 @@ pub enum Deviation {
 }
 
 impl Deviation {
-    /// Every deviation, in the order of their places in [`Deviations`].
+    /// Every deviation, in the order of their counts in [`Deviations`].
     pub const ALL: [Self; 17] = [
         Self::ResentWithoutDup,
         Self::PacketIdReused,
@@ -144,9 +145,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_deviation_has_its_place_and_its_own_label() {
-        for (place, deviation) in Deviation::ALL.into_iter().enumerate() {
-            assert_eq!(deviation as usize, place);
+    fn each_deviation_has_its_own_index_and_label() {
+        for (index, deviation) in Deviation::ALL.into_iter().enumerate() {
+            assert_eq!(deviation as usize, index);
             let same = Deviation::ALL.into_iter().filter(|other| other.label() == deviation.label());
             assert_eq!(same.count(), 1);
         }

@@ -24,12 +24,12 @@ pub enum Error {
     KeepAliveTimeout,
 }
 
-/// Why a request was refused. Nothing was queued, and the connection goes on.
+/// Why a request was refused. Nothing was queued, and the connection continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestError {
     /// A topic, filter, QoS or option MQTT does not allow.
     Invalid,
-    /// The broker said at connect that it does not do this (Maximum QoS, Retain Available, wildcard or shared
+    /// The broker said at connect that it does not support this (Maximum QoS, Retain Available, wildcard or shared
     /// subscriptions).
     Unsupported,
     /// Larger than the broker's Maximum Packet Size, than MQTT can say, or than
@@ -37,8 +37,8 @@ pub enum RequestError {
     TooLarge,
     /// Before the CONNACK, or after the end.
     NotConnected,
-    /// [`Limits::requests`](crate::Limits::requests) or [`Limits::outgoing_bytes`](crate::Limits::outgoing_bytes)
-    /// is used up for now.
+    /// [`Limits::requests`](crate::Limits::requests) or [`Limits::outgoing_bytes`](crate::Limits::outgoing_bytes) is
+    /// reached for now.
     QueueFull,
 }
 

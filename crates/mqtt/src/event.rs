@@ -19,12 +19,12 @@ pub enum Event {
     },
     /// The broker refused the connection; the connection has ended.
     ConnectRefused {
-        /// As the broker sent it in CONNACK, or on version 5 in a DISCONNECT before it: a 3.1.1 return code or a version 5
-        /// reason code (M55).
+        /// As the broker sent it in CONNACK, or on version 5 in a DISCONNECT before it: a 3.1.1 return code or a
+        /// version 5 reason code (M55).
         reason_code: u8,
     },
-    /// A publish is complete: QoS 0 when the connection has accepted its bytes, since the broker does not acknowledge it; QoS 1
-    /// when the broker answered (D47).
+    /// A publish is complete: QoS 0 when the connection has accepted its bytes, since the broker does not acknowledge
+    /// it; QoS 1 when the broker answered (D47).
     Published {
         /// The token of the publish.
         token: u32,

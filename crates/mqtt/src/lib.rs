@@ -1,9 +1,9 @@
 //! An MQTT 3.1.1 and 5 client without I/O, clock or randomness.
 //!
-//! A [`Client`] is one network connection to one broker, from CONNECT to its end. Bytes from the broker, and the time, go in
-//! by [`Client::handle`]; bytes for the broker come out by [`Client::transmit`]; what happened is read with
-//! [`Client::poll`]. A new connection is a new `Client`, so nothing of an old one (packet identifiers, topic aliases,
-//! quotas) can survive by mistake.
+//! A [`Client`] is one network connection to one broker, from CONNECT to its end. Bytes from the broker, and the
+//! time, go in by [`Client::handle`]; bytes for the broker come out by [`Client::transmit`]; what happened is read
+//! with [`Client::poll`]. A new connection is a new `Client`, so nothing of an old one (packet identifiers, topic
+//! aliases, quotas) can survive by mistake.
 //!
 //! ```
 //! use mqtt::{Client, ConnectOptions, Event, Input, Limits, Version};
@@ -29,12 +29,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A broker's harmless departures from the standard are counted and tolerated ([`Client::take_deviations`]); what would make
-//! the bytes ambiguous or break a promise to the application ends the connection ([`ProtocolError`]).
+//! A broker's harmless departures from the standard are counted and tolerated ([`Client::take_deviations`]); what
+//! would make the bytes ambiguous or break a promise to the application ends the connection ([`ProtocolError`]).
 //!
-//! What is *not* here: QoS 2 (a message a broker sends with it anyway is passed on as QoS 1), enhanced authentication,
-//! re-sending after a reconnect (the caller decides what becomes of requests that were in flight when the connection ended),
-//! and sockets. Both protocol versions share one codec; they differ by the presence of properties and reason codes only.
+//! What is *not* here: QoS 2 (a message a broker sends with it anyway is passed on as QoS 1), enhanced
+//! authentication, re-sending after a reconnect (the caller decides what becomes of requests that were in flight when
+//! the connection ended), and sockets. Both protocol versions share one codec; they differ by the presence of
+//! properties and reason codes only.
 //!
 //! Terms are defined in `docs/glossary.md`.
 #![no_std]

@@ -26,7 +26,8 @@ pub(crate) const RETAINED_EVENTS: usize = 8;
 /// A topic must be longer than the alias property itself for an alias to pay.
 pub(crate) const SHORTEST_ALIASED_TOPIC: usize = 4;
 
-/// Bytes of a packet besides topic and payload that do not count as overhead: header, identifier, reason code, short properties.
+/// Bytes of a packet besides topic and payload that do not count as overhead: header, identifier, reason code, short
+/// properties.
 pub(crate) const USUAL_FIELDS: usize = 16;
 
 /// Topic aliases that are remembered of a broker that was allowed none (D192).
@@ -35,12 +36,13 @@ pub(crate) const RECEIVED_ALIASES: usize = 16;
 /// Bytes of their topics.
 pub(crate) const RECEIVED_ALIAS_BYTES: usize = 4096;
 
-/// QoS 2 messages acknowledged with PUBREC that are remembered until PUBREL. If there are more, the oldest is forgotten: should
-/// the broker send it again it would be delivered again, which QoS 1 allows, and the application has nothing better.
+/// QoS 2 messages acknowledged with PUBREC that are remembered until PUBREL. If there are more, the oldest is
+/// forgotten: should the broker send it again it would be delivered again, which QoS 1 allows, and the application
+/// has nothing better.
 pub(crate) const UNRELEASED: usize = 1024;
 
-/// Bytes of answers a broker may leave unread beyond [`Limits::outgoing_bytes`] before nothing more is read from it: with PUBREL
-/// and repeated messages it can cause any number of them.
+/// Bytes of answers a broker may leave unread beyond [`Limits::outgoing_bytes`] before nothing more is read from it:
+/// with PUBREL and repeated messages it can cause any number of them.
 pub(crate) const UNREAD_ANSWERS: usize = 64 * 1024;
 
 /// The most one client may store.
@@ -58,8 +60,9 @@ pub struct Limits {
     /// (Version 5 has the Receive Maximum, beyond which the broker is at fault.)
     pub unacknowledged: usize,
     /// QoS 1 messages beyond the Receive Maximum that are tolerated before a version 5 broker is at fault
-    /// (MQTT-3.3.4-9). The standard says 0. mosquitto 2.0.11 overruns the Receive Maximum when it works off a backlog,
-    /// so a client that has to work with it needs more. The waiting messages stay bounded by `events` and `event_bytes`.
+    /// (MQTT-3.3.4-9). The standard says 0. mosquitto 2.0.11 overruns the Receive Maximum when it works off a
+    /// backlog, so a client that has to work with it needs more. The waiting messages stay bounded by `events` and
+    /// `event_bytes`.
     pub receive_maximum_excess: usize,
     /// Publishes, subscribes and unsubscribes whose outcome has not been polled; 1 to [`MAXIMUM_REQUESTS`].
     pub requests: usize,

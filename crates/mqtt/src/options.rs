@@ -43,14 +43,14 @@ pub struct ConnectOptions {
     pub will: Option<Will>,
     /// Seconds; 0 turns the keepalive off. A version 5 broker may replace it.
     pub keep_alive: u16,
-    /// Whether the broker discards the session at the end of the connection (M32); otherwise it stores it for ever (M33), which
-    /// version 5 requests with a Session Expiry Interval of 0xFFFF_FFFF.
+    /// Whether the broker discards the session at the end of the connection (M32); otherwise it stores it for ever
+    /// (M33), which version 5 requests with a Session Expiry Interval of 0xFFFF_FFFF.
     pub clean_start: bool,
     /// Unacknowledged QoS 1 messages the broker may have outstanding, 1 to 65 535; version 5 only.
     pub receive_maximum: u16,
-    /// Largest packet accepted from the broker, in bytes, at least 2; version 5 announces it. A larger message is skipped,
-    /// acknowledged, and reported as [`Event::MessageLost`](crate::Event::MessageLost), as long as its topic fits. Any
-    /// other larger packet is a protocol error.
+    /// Largest packet accepted from the broker, in bytes, at least 2; version 5 announces it. A larger message is
+    /// skipped, acknowledged, and reported as [`Event::MessageLost`](crate::Event::MessageLost), as long as its topic
+    /// fits. Any other larger packet is a protocol error.
     pub maximum_packet_size: u32,
 }
 

@@ -1,4 +1,4 @@
-//! Reason codes this session itself uses (MQTT 5, 2.4); every other code is passed on as the broker sent it.
+//! Reason codes this client itself uses (MQTT 5, 2.4); every other code is passed on as the broker sent it.
 
 /// Success, granted QoS 0, or a normal disconnection.
 pub const SUCCESS: u8 = 0x00;

@@ -107,7 +107,7 @@ struct Connection {
 }
 
 impl Connection {
-    /// Writes what is to be sent and reads what has come.
+    /// Writes what is ready and reads what has arrived.
     fn turn(&mut self, now: Instant) {
         self.flush(now);
         let mut buffer = [0; 4096];
@@ -243,7 +243,7 @@ fn a_qos_2_message_of_a_kept_session_is_delivered_once_and_done_with() {
         connection.round_trip("after/the/exchange");
         connection.leave();
         let mut again = broker.connect(&options);
-        again.round_trip("nothing/came/again");
+        again.round_trip("nothing/arrives/again");
         again.leave();
     }
 }

@@ -349,7 +349,7 @@ impl World {
         }
         assert_eq!(name, format!("topic/{}", rest[0]).into_bytes(), "an alias names another topic");
         let index = self.expected_topics.iter().position(|topic| *topic == rest[0]);
-        self.expected_topics.remove(index.expect("a publish nobody asked for"));
+        self.expected_topics.remove(index.expect("a publish that was not requested"));
     }
 
     fn see(&mut self, kind: u8, packet_id: u16) {

@@ -73,8 +73,8 @@ impl Channel {
         self.outbox.write_frame(link, self.number, out);
     }
 
-    /// Whether the device may continue to send on it. Normally as long as the broker keeps up; while memory is short, only
-    /// what is needed to finish what is there: nothing waits for the broker, and no item is incomplete.
+    /// Whether the device may continue to send on it. Normally as long as the broker keeps up; while memory is short,
+    /// only what is needed to finish what is there: nothing waits for the broker, and no item is incomplete.
     pub(crate) fn accepts_more(&self, is_throttled: bool) -> bool {
         let limit = if is_throttled { 1 } else { MAX_UNSENT_BYTES };
         let is_between_items = !is_throttled || self.reassembly.buffered_bytes() == 0;

@@ -61,8 +61,8 @@ impl ConfigChannel {
         cx.output(Output::Lookup { lookup, keys });
     }
 
-    /// Responds with the values found, or that they are too large for the receive buffer or the link. A key without a value
-    /// is one the store could not look up.
+    /// Responds with the values found, or that they are too large for the receive buffer or the link. A key without a
+    /// value is one the store could not look up.
     pub(crate) fn on_values(&mut self, values: &[Value], cx: &mut Context<'_>) {
         let Some((_, keys)) = self.pending.take() else { return };
         let values: Vec<&Value> =

@@ -24,9 +24,9 @@ const CONTROL_BUFFER: usize = 512;
 
 /// The relay of one connected device.
 ///
-/// It is driven as every core is (see [`sansio`]): [`handle`](Self::handle) what happened, do what [`poll`](Self::poll) returns
-/// until it is `None`, and wait for the next input or [`next_timeout`](Self::next_timeout). After [`Output::Disconnect`] it is
-/// dropped.
+/// It is driven as every core is (see [`sansio`]): [`handle`](Self::handle) what happened, do what
+/// [`poll`](Self::poll) returns until it is `None`, and wait for the next input or
+/// [`next_timeout`](Self::next_timeout). After [`Output::Disconnect`] it is dropped.
 pub struct DeviceRelay {
     link: CloudLink,
     state: LinkState,
@@ -63,7 +63,8 @@ impl DeviceRelay {
     /// Processes what happened.
     ///
     /// # Errors
-    /// The device broke a rule of the link. A BYE with the reason is ready to be sent, and [`Output::Disconnect`] follows.
+    /// The device broke a rule of the link. A BYE with the reason is ready to be sent, and [`Output::Disconnect`]
+    /// follows.
     pub fn handle(&mut self, now: Instant, input: Input<'_>) -> Result<(), Violation> {
         self.shared.now = now;
         let outcome = match input {
@@ -100,22 +101,23 @@ impl DeviceRelay {
         channels.chain(self.link.next_timeout()).min()
     }
 
-    /// Bytes of items, messages and requests in memory, in either direction, including what [`Self::poll`] has not returned
-    /// yet. A channel that has ended leaves nothing behind.
+    /// Bytes of items, messages and requests in memory, in either direction, including what [`Self::poll`] has not
+    /// returned yet. A channel that has ended leaves nothing behind.
     pub fn buffered_bytes(&self) -> usize {
         let outputs: usize = self.shared.outputs.iter().map(Output::bytes).sum();
         outputs + self.channels.iter().map(Channel::buffered_bytes).sum::<usize>()
     }
 
-    /// [`Self::buffered_bytes`] and the topic names of open channels, in bytes: all memory that grows with what a device and
-    /// its brokers send.
+    /// [`Self::buffered_bytes`] and the topic names of open channels, in bytes: all memory that grows with what a
+    /// device and its brokers send.
     pub fn memory_bytes(&self) -> usize {
         let topics: usize = self.channels.iter().map(|channel| channel.handler().topic_bytes()).sum();
         self.buffered_bytes() + topics
     }
 
-    /// Whether a response is pending that a stopping cloud should wait for: to a publish, a subscribe, an unsubscribe, a
-    /// disconnect or a configuration fetch. A connect may take long, and the driver knows its HTTP exchanges.
+    /// Whether a response is pending that a stopping cloud should wait for: to a publish, a subscribe, an
+    /// unsubscribe, a disconnect or a configuration fetch. A connect may take long, and the driver knows its HTTP
+    /// exchanges.
     pub fn has_pending_requests(&self) -> bool {
         self.channels.iter().any(|channel| channel.handler().has_pending_requests())
     }
@@ -308,8 +310,8 @@ impl DeviceRelay {
         }
     }
 
-    /// Closes the channels whose broker has ended the connection, once everything before has been sent. Says whether that
-    /// gives more to send.
+    /// Closes the channels whose broker has ended the connection, once everything before has been sent. Says whether
+    /// that gives more to send.
     fn finish_closing(&mut self) -> bool {
         let mut has_more = false;
         for index in (0..self.channels.len()).rev() {
@@ -391,8 +393,8 @@ impl DeviceRelay {
         out.len() > before
     }
 
-    /// One frame of each channel, so that none stalls another; the next round starts with the next channel. Says whether
-    /// anything was written.
+    /// One frame of each channel, so that none stalls another; the next round starts with the next channel. Says
+    /// whether anything was written.
     fn write_round(&mut self, out: &mut Vec<u8>) -> bool {
         let count = self.channels.len();
         let before = out.len();

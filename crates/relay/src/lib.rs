@@ -1,15 +1,16 @@
 //! The cloud's core: a [`DeviceRelay`] connects the link of one device with everything its channels reach.
 //!
-//! It does no I/O, reads no clock and spawns nothing. Its driver owns the sockets, the store and the clock: it passes in
-//! [`Input`]s and does what each [`Output`] says, as [`sansio`] describes. `examples/loopback.rs` shows it with an in-memory
-//! broker.
+//! It does no I/O, reads no clock and spawns nothing. Its driver owns the sockets, the store and the clock: it passes
+//! in [`Input`]s and does what each [`Output`] says, as [`sansio`] describes. `examples/loopback.rs` shows it with an
+//! in-memory broker.
 //!
 //! - `protocol.rs`: inputs, outputs and what is in them.
-//! - `device.rs`: the device's link and its channels. `channel.rs`: one channel. `handler.rs`: what its protocol does,
-//!   `context.rs`: with what.
+//! - `device.rs`: the device's link and its channels. `channel.rs`: one channel. `handler.rs`: what its protocol
+//!   does, `context.rs`: with what.
 //! - `mqtt.rs`: MQTT, with one broker. `http.rs`: one HTTP exchange. `config.rs`: one fetch of configuration items.
 //! - `reassembly.rs`: fragments from the device. `outbox.rs`: what waits to be sent to it.
-//! - `reconnect_delays.rs`: connects that keep failing. `token_bucket.rs`: rates. `text.rs`: what may be written to servers.
+//! - `reconnect_delays.rs`: connects that keep failing. `token_bucket.rs`: rates. `text.rs`: what may be written to
+//!   servers.
 //!
 //! Neither a device nor a broker can make the relay use more memory than [`limits`] allow, whatever they send.
 //!

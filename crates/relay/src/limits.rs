@@ -15,13 +15,13 @@ pub const WINDOW: u32 = 16 * 1024;
 /// Default keepalive interval of the link.
 pub const KEEPALIVE: Duration = Duration::from_secs(60);
 
-/// Bytes in memory for all channels of a device, above which the link is ended: incomplete items, topic names, what waits for
-/// brokers and for the device. An application has 512 KiB of memory for all it sends and receives. Above it come at most one
-/// item and what brokers had already sent.
+/// Bytes in memory for all channels of a device, above which the link is ended: incomplete items, topic names, what
+/// waits for brokers and for the device. An application has 512 KiB of memory for all it sends and receives. Above it
+/// come at most one item and what brokers had already sent.
 pub const MAX_DEVICE_BYTES: usize = 4 * 1024 * 1024;
 
-/// Items on a channel that wait for room in the application's receive buffer, before no more messages are accepted from the
-/// broker.
+/// Items on a channel that wait for room in the application's receive buffer, before no more messages are accepted
+/// from the broker.
 pub const MAX_QUEUED_ITEMS: usize = 32;
 
 /// Bytes of such items; one message may exceed it.
@@ -41,28 +41,30 @@ pub const MESSAGES_PER_SECOND: u32 = 500;
 /// Seconds of this rate that may arrive at once: a burst is no flood (D51).
 pub const MESSAGE_BURST_SECONDS: u32 = 10;
 
-/// Default number of packets a second that are read from a broker although they produce neither message nor response (D180).
+/// Default number of packets a second that are read from a broker although they produce neither message nor response
+/// (D180).
 pub const BROKER_PACKETS_PER_SECOND: u32 = 1000;
 
 /// The same in bytes: properties, acknowledgements, messages that are too long (D180).
 pub const BROKER_BYTES_PER_SECOND: u32 = 1024 * 1024;
 
-/// Seconds of these two rates that may arrive at once. A longer burst would be available again with each new connection.
+/// Seconds of these two rates that may arrive at once. A longer burst would be available again with each new
+/// connection.
 pub const BROKER_BURST_SECONDS: u32 = 1;
 
 /// Unacknowledged QoS 1 messages a broker may have outstanding: as many as the link carries for one channel.
 pub const RECEIVE_MAXIMUM: u16 = link::MESSAGE_ITEMS as u16;
 
-/// Unacknowledged QoS 1 messages accepted beyond the Receive Maximum before the broker is considered faulty: mosquitto 2.0
-/// exceeds it while it works off a backlog.
+/// Unacknowledged QoS 1 messages accepted beyond the Receive Maximum before the broker is considered faulty:
+/// mosquitto 2.0 exceeds it while it works off a backlog.
 pub const RECEIVE_MAXIMUM_EXCESS: usize = 1024;
 
 /// The largest packet accepted from a broker, in bytes: no receive buffer can be larger than the application's memory.
 pub const MAX_BROKER_PACKET: u32 = 512 * 1024;
 
-/// Bytes of requests to a broker: all a channel may have in flight (16 publishes, a subscribe, an unsubscribe), each as long
-/// as an item can be and with the longest topic, so that no request the link has accepted is refused for lack of space. Device
-/// and broker are held back long before ([`MAX_UNSENT_BYTES`]).
+/// Bytes of requests to a broker: all a channel may have in flight (16 publishes, a subscribe, an unsubscribe), each
+/// as long as an item can be and with the longest topic, so that no request the link has accepted is refused for lack
+/// of space. Device and broker are held back long before ([`MAX_UNSENT_BYTES`]).
 pub const MAX_BROKER_OUTGOING: usize = (link::PUBLISH_SLOTS as usize + 2)
     * (link::MAX_ITEM + link::limits::MAX_TOPIC + 64) as usize
     + MAX_UNSENT_BYTES;

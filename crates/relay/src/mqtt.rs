@@ -1,5 +1,5 @@
-//! An MQTT channel: requests on the link become packets of an MQTT client, and what the broker sends becomes responses and
-//! messages on the link.
+//! An MQTT channel: requests on the link become packets of an MQTT client, and what the broker sends becomes
+//! responses and messages on the link.
 //!
 //! - `connect.rs`: whether a connect is allowed. `stage.rs`: how far it is. `broker_connection.rs`: the connection.
 //! - `requests.rs`: publishes, subscribes and unsubscribes. `messages.rs`: messages from the broker.
@@ -315,7 +315,8 @@ impl MqttChannel {
 
 /// What the broker sends.
 impl MqttChannel {
-    /// Processes events as far as there is room for messages. Outcomes of requests need none, and do not wait for it (D96).
+    /// Processes events as far as there is room for messages. Outcomes of requests need none, and do not wait for it
+    /// (D96).
     fn process_events(&mut self, cx: &mut Context<'_>) {
         while let Stage::Open(broker) = &mut self.stage {
             let (client, now) = (&mut broker.client, cx.now());
@@ -373,8 +374,8 @@ impl MqttChannel {
         if messages::deliver(message, cx).is_ok() {
             return;
         }
-        // The application will never see it and cannot acknowledge it, so the cloud does: the broker would otherwise hold
-        // back the messages behind it (D49).
+        // The application will never see it and cannot acknowledge it, so the cloud does: the broker would otherwise
+        // hold back the messages behind it (D49).
         if let (Ok(client), Some(delivery)) = (self.stage.client(), message.delivery) {
             let _ = client.acknowledge(delivery);
         }
@@ -383,8 +384,8 @@ impl MqttChannel {
 
 /// How it ends.
 impl MqttChannel {
-    /// The connection has ended. Before the broker accepted it, that is a failed connect; if the application's own disconnect
-    /// was pending, it came too late (M18); otherwise the channel is closed (D50).
+    /// The connection has ended. Before the broker accepted it, that is a failed connect; if the application's own
+    /// disconnect was pending, it was too late (M18); otherwise the channel is closed (D50).
     fn end(&mut self, cause: EndCause, cx: &mut Context<'_>) {
         if matches!(self.stage, Stage::Idle | Stage::Delayed { .. } | Stage::Ended) {
             return;
@@ -421,8 +422,8 @@ impl MqttChannel {
         self.fail_requests(RequestState::NotConnected, cx);
     }
 
-    /// The disconnect is complete when the broker's connection has accepted it: only then have the publishes before it left,
-    /// too (D93).
+    /// The disconnect is complete when the broker's connection has accepted it: only then have the publishes before
+    /// it left, too (D93).
     fn complete_disconnect(&mut self, cx: &mut Context<'_>) {
         if self.is_disconnect_pending && self.is_all_written() {
             self.process_all_events(cx);

@@ -1,7 +1,7 @@
 //! What waits to be sent to the device on one channel.
 //!
-//! Responses are sent before everything else: the kernel has a slot for each response it can expect, while a message may
-//! have to wait for room in the application's receive buffer, and no response may wait behind it (M12).
+//! Responses are sent before everything else: the kernel has a slot for each response it can expect, while a message
+//! may have to wait for room in the application's receive buffer, and no response may wait behind it (M12).
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;

@@ -1,8 +1,9 @@
-//! What goes in and out of a relay: the types it shares with its driver, which owns the sockets, the store and the clock.
+//! What goes in and out of a relay: the types it shares with its driver, which owns the sockets, the store and the
+//! clock.
 //!
 //! - `settings.rs`: how a relay works. `device.rs`: what a device says of itself and logs.
-//! - `connection.rs`: connections to brokers, `connect_error.rs`: why one could not be made, `tls_ports.rs`: which of them
-//!   use TLS by their port.
+//! - `connection.rs`: connections to brokers, `connect_error.rs`: why one could not be made, `tls_ports.rs`: which of
+//!   them use TLS by their port.
 //! - `http.rs`: HTTP exchanges. `lookup.rs`: configuration items and secrets.
 //! - `notice.rs`: what happens on channels, for timelines and logs.
 //!
@@ -105,8 +106,8 @@ pub enum Input<'a> {
         /// On or off.
         enabled: bool,
     },
-    /// Turns on or off the mode in which as little as possible is buffered, for when memory is short (D183). What is buffered
-    /// is passed on; no more is accepted from the device and from brokers than that needs.
+    /// Turns on or off the mode in which as little as possible is buffered, for when memory is short (D183). What is
+    /// buffered is passed on; no more is accepted from the device and from brokers than that needs.
     Throttle {
         /// On or off.
         enabled: bool,

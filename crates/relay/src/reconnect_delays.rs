@@ -53,8 +53,8 @@ impl ReconnectDelays {
         Self { entries: Vec::new(), max_delay }
     }
 
-    /// How long a connect to `destination` is delayed. The first few are not, so that a short failure costs nothing; then the
-    /// delays double, so that a broker that has just restarted is not flooded.
+    /// How long a connect to `destination` is delayed. The first few are not, so that a short failure costs nothing;
+    /// then the delays double, so that a broker that has just restarted is not flooded.
     pub(crate) fn delay(&mut self, destination: &Destination, now: Instant) -> Option<Delay> {
         let max_delay = self.max_delay;
         let entry = self.entries.iter_mut().find(|entry| entry.destination == *destination)?;

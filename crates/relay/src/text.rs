@@ -1,7 +1,7 @@
 //! Text of applications that is written to servers: what must not be in it.
 
-/// Whether there is a control character in the text: C0 (CR, LF and NUL among them), DEL or C1. Bytes that are not UTF-8 are
-/// judged as Latin-1, in which C1 is 0x80 to 0x9F.
+/// Whether there is a control character in the text: C0 (CR, LF and NUL among them), DEL or C1. Bytes that are not
+/// UTF-8 are judged as Latin-1, in which C1 is 0x80 to 0x9F.
 pub(crate) fn has_control_characters(text: &[u8]) -> bool {
     match core::str::from_utf8(text) {
         Ok(text) => text.chars().any(char::is_control),

@@ -37,8 +37,8 @@ impl TokenBucket {
         self.tokens = self.tokens.saturating_add(gained).min(self.capacity());
     }
 
-    /// Takes tokens, also more than there are, or returns some if `count` is negative. While there is a debt, says when it
-    /// will have been paid.
+    /// Takes tokens, also more than there are, or returns some if `count` is negative. While there is a debt, says
+    /// when it will have been paid.
     pub fn take(&mut self, count: i64, now: Instant) -> Option<Instant> {
         if self.rate == 0 {
             return None;

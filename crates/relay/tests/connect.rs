@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{ConnectRequest, Life, Rig, connack, connected, disconnected, published};
+use common::{ConnectRequest, Rig, SocketState, connack, connected, disconnected, published};
 use link::channel::ChannelType;
 use link::kind::to_cloud;
 use link::mqtt::RequestState as State;
@@ -15,7 +15,7 @@ fn connect_packet(request: &ConnectRequest) -> Vec<u8> {
     let (mut rig, channel) = Rig::with_channel(common::RING);
     rig.send(channel, to_cloud::CONNECT, &request.body());
     rig.opened(1);
-    assert_eq!(rig.told, []);
+    assert_eq!(rig.received, []);
     rig.sent(1)
 }
 
@@ -24,7 +24,7 @@ fn refused(request: &ConnectRequest, settings: Settings) {
     let channel = rig.open_channel(ChannelType::Mqtt, common::RING);
     rig.send(channel, to_cloud::CONNECT, &request.body());
     assert_eq!(rig.answers(), [connected(State::InvalidParameters, 0)]);
-    assert!(rig.targets.is_empty(), "nobody was called");
+    assert!(rig.targets.is_empty(), "no connection was opened");
 }
 
 fn is_invalid(request: &ConnectRequest) {
@@ -44,9 +44,9 @@ fn a_connect_is_answered_when_the_broker_has_accepted_it() {
     assert_eq!((target.host.as_str(), target.port, target.tls), ("broker.example", 1883, None));
     rig.opened(1);
     assert_eq!(rig.sent(1), [0x10, 15, 0, 4, b'M', b'Q', b'T', b'T', 4, 2, 0, 60, 0, 3, b'd', b'e', b'v']);
-    assert_eq!(rig.told, [], "not before the broker says so");
+    assert_eq!(rig.received, [], "not before the broker says so");
     rig.broker_sends(1, [0x20, 2, 0]);
-    assert_eq!(rig.told, []);
+    assert_eq!(rig.received, []);
     rig.broker_sends(1, [0]);
     assert_eq!(rig.answers(), [connected(State::Completed, 0)]);
 }
@@ -112,7 +112,7 @@ fn a_will_goes_to_the_broker_with_its_options() {
 
 /// Shows M47, M48, M49, M50, D42.
 #[test]
-fn tls_credentials_go_to_whoever_makes_the_connection() {
+fn tls_credentials_are_part_of_the_target() {
     let (mut rig, channel) = Rig::with_channel(common::RING);
     let tls = Some((vec![b"ca1".to_vec(), b"ca2".to_vec()], vec![b"own".to_vec()], b"key".to_vec()));
     rig.send(
@@ -159,7 +159,7 @@ fn what_a_broker_may_not_be_sent_is_invalid() {
 
 /// Shows D185: nothing a device says in text can begin a line of another protocol.
 #[test]
-fn a_control_character_in_text_is_invalid_and_nobody_is_called() {
+fn a_control_character_in_text_is_invalid_and_no_connection_is_opened() {
     let ok = ConnectRequest::default();
     for control in ["\r", "\n", "\t", "\u{1b}", "\u{7f}", "\u{85}", "\u{9b}"] {
         let text = |before: &str| format!("{before}{control}FLUSHALL").into_bytes();
@@ -179,7 +179,7 @@ fn a_control_character_in_text_is_invalid_and_nobody_is_called() {
 
 /// Shows D42, D185, D190: people read why, on the timeline.
 #[test]
-fn a_connect_that_may_not_be_made_says_why_to_people() {
+fn a_connect_that_is_not_allowed_says_why_on_the_timeline() {
     let settings = Settings { require_tls: true, ..Settings::default() };
     let cause = |request: &ConnectRequest| {
         let mut rig = Rig::open_with(settings);
@@ -203,7 +203,7 @@ fn the_longest_keepalive_is_65535_seconds() {
     assert_eq!(packet[10..12], [0xff, 0xff]);
 }
 
-/// The causes those who watch and the operator were told.
+/// The causes on the timeline and for the operator.
 fn causes(rig: &mut Rig) -> Vec<ConnectError> {
     let cause = |notice| match notice {
         Notice::ConnectFailed { host, port, error, .. } => {
@@ -217,7 +217,7 @@ fn causes(rig: &mut Rig) -> Vec<ConnectError> {
 
 /// Shows M10, M11, M16, M19, M20, M21, D62, D190.
 #[test]
-fn a_connection_that_cannot_be_made_is_answered_by_its_cause() {
+fn a_connection_that_cannot_be_established_is_answered_by_its_cause() {
     for (cause, state) in [
         (ConnectError::NameNotResolved, State::NameNotResolved),
         (ConnectError::ResolveTimedOut, State::NameNotResolved),
@@ -237,7 +237,7 @@ fn a_connection_that_cannot_be_made_is_answered_by_its_cause() {
         (ConnectError::TooMany, State::SocketError),
         (ConnectError::InvalidCredentials, State::InvalidParameters),
     ] {
-        // The log and the metrics need it, so it is told whether anyone watches or not.
+        // The log and the metrics need it, so it is reported without subscribers, too.
         let mut rig = Rig::open_with(Settings::default());
         let channel = rig.open_channel(ChannelType::Mqtt, common::RING);
         rig.send(channel, to_cloud::CONNECT, &ConnectRequest::default().body());
@@ -254,7 +254,7 @@ type Refusal = (fn(&mut Rig), State, u32, ConnectError);
 
 /// Shows M21, M55, D90, D95, D190.
 #[test]
-fn whatever_a_broker_does_instead_of_accepting_is_told_as_what_it_is() {
+fn whatever_a_broker_does_instead_of_accepting_has_its_own_cause() {
     let refusals: [Refusal; 7] = [
         (
             |rig| rig.broker_sends(1, [0x20, 3, 0, 0x87, 0]),
@@ -298,7 +298,7 @@ fn whatever_a_broker_does_instead_of_accepting_is_told_as_what_it_is() {
         does(&mut rig);
         assert_eq!(rig.answers(), [connected(state, code)], "{cause}");
         assert_eq!(causes(&mut rig), [cause]);
-        assert_eq!(rig.wire(1).life, Life::Closed);
+        assert_eq!(rig.socket(1).state, SocketState::Closed);
     }
 }
 
@@ -330,15 +330,15 @@ fn a_broker_that_does_not_answer_is_a_socket_error_after_20_seconds() {
     rig.send(channel, to_cloud::CONNECT, &ConnectRequest::default().body());
     rig.opened(1);
     rig.wait(19_999);
-    assert_eq!(rig.told, []);
+    assert_eq!(rig.received, []);
     rig.wait(1);
     assert_eq!(rig.answers(), [connected(State::SocketError, 0)]);
-    assert_eq!(rig.wire(1).life, Life::Closed);
+    assert_eq!(rig.socket(1).state, SocketState::Closed);
 }
 
 /// Shows M55, D90.
 #[test]
-fn a_broker_that_refuses_is_told_with_its_code() {
+fn a_refusal_of_the_broker_is_reported_with_its_code() {
     for (version5, packet, code) in
         [(false, &[0x20, 2, 0, 5][..], 5), (true, &[0x20, 3, 0, 0x87, 0][..], 0x87)]
     {
@@ -351,7 +351,7 @@ fn a_broker_that_refuses_is_told_with_its_code() {
         rig.opened(1);
         rig.broker_sends(1, packet);
         assert_eq!(rig.answers(), [connected(State::NotConnected, code)]);
-        assert_eq!(rig.wire(1).life, Life::Closed);
+        assert_eq!(rig.socket(1).state, SocketState::Closed);
     }
 }
 
@@ -398,7 +398,7 @@ fn a_disconnect_takes_back_a_connect_under_way() {
         rig.send(channel, to_cloud::DISCONNECT, &[]);
         let answers = [connected(State::NotConnected, 0), disconnected(State::NotConnected, 0)];
         assert_eq!(rig.answers(), answers);
-        assert_eq!(rig.wire(1).life, Life::Closed);
+        assert_eq!(rig.socket(1).state, SocketState::Closed);
     }
 }
 
@@ -436,7 +436,7 @@ fn connect_and_fail(rig: &mut Rig, connection: u32) -> Duration {
     let before = rig.now;
     rig.send(channel, to_cloud::CONNECT, &ConnectRequest::default().body());
     while rig.targets.is_empty() {
-        assert_eq!(rig.told, [], "nobody is refused");
+        assert_eq!(rig.received, [], "no connect is refused");
         rig.wait(50);
     }
     rig.targets.clear();
@@ -444,13 +444,13 @@ fn connect_and_fail(rig: &mut Rig, connection: u32) -> Duration {
     rig.failed(connection, ConnectError::Refused);
     assert_eq!(rig.answers(), [connected(State::SocketError, 0)]);
     rig.close(channel);
-    rig.told();
+    rig.received();
     waited
 }
 
 /// Shows D197.
 #[test]
-fn connects_that_keep_failing_are_tried_later_and_later_and_it_is_told_once() {
+fn connects_that_keep_failing_are_delayed_and_that_is_reported_once() {
     let mut rig = Rig::open_with(Settings::default());
     let delays: Vec<Duration> = (1..=12).map(|connection| connect_and_fail(&mut rig, connection)).collect();
     assert_eq!(delays[..7], [0, 0, 0, 250, 500, 1000, 2000].map(Duration::from_millis));
@@ -465,7 +465,7 @@ fn connects_that_keep_failing_are_tried_later_and_later_and_it_is_told_once() {
 
 /// Shows D93, D197.
 #[test]
-fn a_connect_that_waits_can_be_taken_back() {
+fn a_delayed_connect_can_be_cancelled() {
     let mut rig = Rig::open_with(Settings::default());
     (1..=4).for_each(|connection| {
         connect_and_fail(&mut rig, connection);
@@ -477,19 +477,19 @@ fn a_connect_that_waits_can_be_taken_back() {
     rig.send(channel, to_cloud::DISCONNECT, &[]);
     assert_eq!(rig.answers(), [connected(State::NotConnected, 0), disconnected(State::NotConnected, 0)]);
     rig.wait(60_000);
-    assert!(rig.targets.is_empty(), "nobody is called");
+    assert!(rig.targets.is_empty(), "no connection is opened");
 }
 
-/// Shows D192: told once of each kind, counted each time.
+/// Shows D192: each kind is reported once and counted each time.
 #[test]
-fn a_broker_that_departs_from_mqtt_without_harm_is_told_of_once() {
+fn a_harmless_departure_from_mqtt_is_reported_once() {
     let (mut rig, _) = Rig::with_broker(false, common::RING);
     rig.notices.clear();
     (0..3).for_each(|_| rig.broker_sends(1, [0x38, 3, 0, 1, b't']));
-    let told = rig.notices.iter().filter_map(|notice| match notice {
+    let received = rig.notices.iter().filter_map(|notice| match notice {
         Notice::Deviation { deviation, .. } => Some(*deviation),
         _ => None,
     });
-    assert_eq!(told.collect::<Vec<_>>(), [mqtt::Deviation::DupOnQos0]);
+    assert_eq!(received.collect::<Vec<_>>(), [mqtt::Deviation::DupOnQos0]);
     assert_eq!(rig.relay.take_counts().deviations[mqtt::Deviation::DupOnQos0 as usize], 3);
 }

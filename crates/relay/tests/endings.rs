@@ -3,8 +3,8 @@
 mod common;
 
 use common::{
-    ConnectRequest, Life, RING, Rig, Told, answer, connected, disconnected, not_subscribed, not_unsubscribed,
-    published, subscribed,
+    ConnectRequest, RING, Received, Rig, SocketState, answer, connected, disconnected, not_subscribed,
+    not_unsubscribed, published, subscribed,
 };
 use link::channel::ClosureReason;
 use link::connection::ByeReason;
@@ -13,8 +13,8 @@ use link::mqtt::RequestState as State;
 use link::violation;
 use relay::{Input, Settings};
 
-fn closed(channel: u8, reason: ClosureReason) -> Told {
-    Told::Closed { channel, reason }
+fn closed(channel: u8, reason: ClosureReason) -> Received {
+    Received::Closed { channel, reason }
 }
 
 /// With one request of each kind in flight.
@@ -26,7 +26,7 @@ fn busy(version5: bool) -> (Rig, u8) {
     (rig, channel)
 }
 
-fn lost(channel: u8, state: State, outcome: (State, u32), reason: ClosureReason) -> Vec<Told> {
+fn lost(channel: u8, state: State, outcome: (State, u32), reason: ClosureReason) -> Vec<Received> {
     let answers = [
         published(4, state, 0),
         not_subscribed(state),
@@ -42,7 +42,7 @@ fn a_broker_that_closes_the_connection_ends_the_channel_with_answers_first() {
     for (clean, reason) in [(true, ClosureReason::ClosedByServer), (false, ClosureReason::ResetByServer)] {
         let (mut rig, channel) = busy(false);
         rig.broker_closes(1, clean);
-        assert_eq!(rig.told(), lost(channel, State::NotConnected, (State::Completed, 0), reason));
+        assert_eq!(rig.received(), lost(channel, State::NotConnected, (State::Completed, 0), reason));
         rig.pump();
         let again = rig.open_channel(link::channel::ChannelType::Mqtt, RING);
         rig.connect(again, false, 2);
@@ -51,13 +51,13 @@ fn a_broker_that_closes_the_connection_ends_the_channel_with_answers_first() {
 
 /// Shows M12, M18, D50, D94.
 #[test]
-fn a_broker_that_disconnects_is_told_with_its_code() {
+fn a_disconnect_of_the_broker_is_reported_with_its_code() {
     let (mut rig, channel) = busy(true);
     rig.broker_sends(1, [0xe0, 1, 0x8b]);
     let expected =
         lost(channel, State::NotConnected, (State::Completed, 0x8b), ClosureReason::ClosedByServer);
-    assert_eq!(rig.told(), expected);
-    assert_eq!(rig.wire(1).life, Life::Closed);
+    assert_eq!(rig.received(), expected);
+    assert_eq!(rig.socket(1).state, SocketState::Closed);
 }
 
 /// Shows D49, D50.
@@ -74,20 +74,23 @@ fn what_the_broker_sent_before_its_end_is_delivered_first_as_room_appears() {
         last.extend(if version5 { vec![0x40, 2, 0, 1, 0xe0, 1, 0x8b] } else { vec![0x40, 2, 0, 1] });
         rig.broker_sends(1, &last);
         rig.broker_closes(1, true);
-        assert_eq!(rig.told().len(), 1, "one fits");
-        let mut told = Vec::new();
+        assert_eq!(rig.received().len(), 1, "one fits");
+        let mut received = Vec::new();
         for _ in 0..150 {
             rig.read(channel, 1);
             rig.pump();
-            told.extend(rig.told());
+            received.extend(rig.received());
         }
         let code = if version5 { 0x8b } else { 0 };
-        assert_eq!(told.iter().filter(|told| matches!(told, Told::Message { .. })).count(), 149);
+        assert_eq!(
+            received.iter().filter(|received| matches!(received, Received::Message { .. })).count(),
+            149
+        );
         let acknowledged = answer(channel, published(4, State::Completed, 0));
-        assert!(told.contains(&acknowledged), "it was acknowledged before the end");
+        assert!(received.contains(&acknowledged), "it was acknowledged before the end");
         let end = answer(channel, disconnected(State::Completed, code));
-        assert_eq!(told[150..], [end, closed(channel, ClosureReason::ClosedByServer)]);
-        assert_eq!(told.len(), 152);
+        assert_eq!(received[150..], [end, closed(channel, ClosureReason::ClosedByServer)]);
+        assert_eq!(received.len(), 152);
     }
 }
 
@@ -99,17 +102,17 @@ fn a_request_after_the_brokers_end_is_still_answered_before_closed() {
     let message = common::message(false, None, "t", [0; 400]);
     rig.broker_sends(1, [message.clone(), message].concat());
     rig.broker_closes(1, true);
-    assert_eq!(rig.told().len(), 1);
+    assert_eq!(rig.received().len(), 1);
     rig.send(channel, to_cloud::PUBLISH, &common::publish(0, 0, "t", "p"));
     rig.send(channel, to_cloud::DISCONNECT, &[]);
     let refused = [published(0, State::NotConnected, 0), disconnected(State::NotConnected, 0)];
     assert_eq!(rig.answers(), refused);
     rig.read(channel, 1);
     rig.pump();
-    let told = rig.told();
-    assert!(matches!(told[0], Told::Message { .. }));
+    let received = rig.received();
+    assert!(matches!(received[0], Received::Message { .. }));
     let end = answer(channel, disconnected(State::Completed, 0));
-    assert_eq!(told[1..], [end, closed(channel, ClosureReason::ClosedByServer)]);
+    assert_eq!(received[1..], [end, closed(channel, ClosureReason::ClosedByServer)]);
 }
 
 /// Shows M22, D51.
@@ -122,12 +125,15 @@ fn a_flood_is_cut_off_and_says_so() {
     for _ in 0..20 {
         rig.broker_sends(1, common::message(false, None, "t", ""));
     }
-    assert_eq!(rig.told().len(), 20, "ten seconds' worth at once");
+    assert_eq!(rig.received().len(), 20, "ten seconds' worth at once");
     rig.broker_sends(1, common::message(false, None, "t", ""));
     let breaker = State::CircuitBreaker;
-    let told = [answer(channel, published(4, breaker, 0)), answer(channel, disconnected(breaker, 0))];
-    assert_eq!(rig.told(), [&told[..], &[closed(channel, ClosureReason::ConnectionTerminated)]].concat());
-    assert_eq!(rig.wire(1).life, Life::Closed);
+    let received = [answer(channel, published(4, breaker, 0)), answer(channel, disconnected(breaker, 0))];
+    assert_eq!(
+        rig.received(),
+        [&received[..], &[closed(channel, ClosureReason::ConnectionTerminated)]].concat()
+    );
+    assert_eq!(rig.socket(1).state, SocketState::Closed);
     assert!(!rig.sent(1).contains(&0xe0), "no DISCONNECT");
 }
 
@@ -137,8 +143,8 @@ fn a_channel_that_is_closed_leaves_its_broker_without_disconnect() {
     let (mut rig, channel) = busy(false);
     rig.sent(1);
     rig.close(channel);
-    assert_eq!((rig.sent(1), rig.wire(1).aborted), (vec![], Some(true)));
-    assert_eq!(rig.told, []);
+    assert_eq!((rig.sent(1), rig.socket(1).aborted), (vec![], Some(true)));
+    assert_eq!(rig.received, []);
 }
 
 /// Shows M37, D52.
@@ -167,18 +173,18 @@ fn when_the_link_ends_every_broker_is_left_without_disconnect() {
         }
         assert_eq!(rig.disconnected, Some(reason));
         for connection in [1, 2, 3] {
-            assert_eq!(rig.wire(connection).aborted, Some(true));
-            assert_eq!(rig.wire(connection).sent, b"");
+            assert_eq!(rig.socket(connection).aborted, Some(true));
+            assert_eq!(rig.socket(connection).sent, b"");
         }
-        let told: &[Told] = if how == 3 { &[] } else { &[Told::Bye { reason }] };
-        assert_eq!(rig.told, told);
+        let received: &[Received] = if how == 3 { &[] } else { &[Received::Bye { reason }] };
+        assert_eq!(rig.received, received);
         assert_eq!(rig.relay.next_timeout(), None);
     }
 }
 
 /// Shows D52.
 #[test]
-fn a_channel_closed_while_its_brokers_last_words_wait_names_no_connection() {
+fn a_channel_closed_while_its_brokers_end_is_pending_names_no_connection() {
     let (mut rig, channel) = Rig::with_broker(false, 512);
     rig.reads = false;
     let message = common::message(false, None, "t", [0; 400]);
@@ -187,7 +193,7 @@ fn a_channel_closed_while_its_brokers_last_words_wait_names_no_connection() {
     }
     rig.broker_closes(1, true);
     rig.close(channel);
-    assert_eq!(rig.wire(1).aborted, None);
+    assert_eq!(rig.socket(1).aborted, None);
 }
 
 /// Shows D54.
@@ -202,17 +208,19 @@ fn a_broker_that_is_gone_is_not_kept_alive() {
     );
     rig.opened(1);
     rig.broker_sends(1, common::connack(false));
-    rig.told.clear();
+    rig.received.clear();
     let message = common::message(false, None, "t", [0; 400]);
     rig.broker_sends(1, message.repeat(40));
     rig.broker_closes(1, true);
     rig.wait(60_000);
-    let messages = |told: &[Told]| told.iter().filter(|told| matches!(told, Told::Message { .. })).count();
-    assert_eq!(rig.told.len(), 1);
+    let messages = |received: &[Received]| {
+        received.iter().filter(|received| matches!(received, Received::Message { .. })).count()
+    };
+    assert_eq!(rig.received.len(), 1);
     rig.reads = true;
     rig.read(channel, 1);
     rig.pump();
-    assert_eq!((messages(&rig.told), rig.told.len()), (40, 42));
+    assert_eq!((messages(&rig.received), rig.received.len()), (40, 42));
 }
 
 /// Everything said before the fault counts; then the channel ends. With exactly one answer for each request.
@@ -221,16 +229,16 @@ fn broken(version5: bool, bytes: &[u8], code: u32) {
         let (mut rig, channel) = busy(version5);
         rig.sent(1);
         for chunk in bytes.chunks(split) {
-            if rig.wire(1).life == Life::Open {
+            if rig.socket(1).state == SocketState::Open {
                 rig.broker_sends(1, chunk);
             }
         }
         let expected =
             lost(channel, State::NotConnected, (State::Completed, code), ClosureReason::ConnectionTerminated);
-        assert_eq!(rig.told(), expected, "{bytes:x?}");
+        assert_eq!(rig.received(), expected, "{bytes:x?}");
         let goodbye = if version5 { vec![0xe0, 1, code as u8] } else { Vec::new() };
         assert_eq!(rig.sent(1), goodbye);
-        assert_eq!(rig.wire(1).aborted, Some(false), "what is left to say is said");
+        assert_eq!(rig.socket(1).aborted, Some(false), "what is left to say is said");
     }
 }
 
@@ -256,13 +264,13 @@ fn what_a_broker_said_before_it_broke_the_protocol_counts() {
     bytes.extend(common::puback(1));
     bytes.extend([0x90, 4, 0, 2, 0, 1, 0, 0]);
     rig.broker_sends(1, bytes);
-    let told = rig.told();
-    assert_eq!(told[0], answer(channel, published(4, State::Completed, 0)));
-    assert_eq!(told[1], answer(channel, subscribed(&[1])));
-    assert_eq!(told[2], answer(channel, not_unsubscribed(State::NotConnected)));
-    assert!(matches!(told[3], Told::Message { .. }));
-    assert_eq!(told[4], answer(channel, disconnected(State::Completed, 0x81)));
-    assert_eq!(told.len(), 6);
+    let received = rig.received();
+    assert_eq!(received[0], answer(channel, published(4, State::Completed, 0)));
+    assert_eq!(received[1], answer(channel, subscribed(&[1])));
+    assert_eq!(received[2], answer(channel, not_unsubscribed(State::NotConnected)));
+    assert!(matches!(received[3], Received::Message { .. }));
+    assert_eq!(received[4], answer(channel, disconnected(State::Completed, 0x81)));
+    assert_eq!(received.len(), 6);
 }
 
 /// Shows M12, M56.
@@ -272,12 +280,12 @@ fn a_broker_that_accepts_and_then_breaks_the_protocol_was_connected() {
     rig.send(channel, to_cloud::CONNECT, &ConnectRequest::default().body());
     rig.opened(1);
     rig.broker_sends(1, [0x20, 2, 0, 0, 0, 0]);
-    let told = [
+    let received = [
         answer(channel, connected(State::Completed, 0)),
         answer(channel, disconnected(State::Completed, 0)),
         closed(channel, ClosureReason::ConnectionTerminated),
     ];
-    assert_eq!(rig.told(), told);
+    assert_eq!(rig.received(), received);
 }
 
 /// Shows M12, M21.
@@ -289,8 +297,8 @@ fn a_broker_that_does_not_speak_mqtt_is_a_socket_error() {
         rig.send(channel, to_cloud::CONNECT, &ConnectRequest::default().body());
         rig.opened(1);
         rig.broker_sends(1, bytes);
-        assert_eq!(rig.told(), [answer(channel, connected(State::SocketError, 0))]);
-        assert_eq!(rig.wire(1).life, Life::Closed);
+        assert_eq!(rig.received(), [answer(channel, connected(State::SocketError, 0))]);
+        assert_eq!(rig.socket(1).state, SocketState::Closed);
     }
 }
 
@@ -302,9 +310,9 @@ fn answers_to_nothing_are_passed_over() {
         rig.broker_sends(1, [0x40, 2, 0, 77, 0x40, 2, 0, 2]);
         rig.broker_sends(1, if version5 { &[0x90, 4, 0, 1, 0, 0][..] } else { &[0x90, 3, 0, 1, 0] });
         rig.broker_sends(1, if version5 { &[0xb0, 4, 0, 2, 0, 0][..] } else { &[0xb0, 2, 0, 2] });
-        assert_eq!(rig.told, []);
+        assert_eq!(rig.received, []);
         rig.broker_sends(1, [0x40, 2, 0, 1, 0x40, 2, 0, 1]);
-        assert_eq!(rig.told(), [answer(channel, published(4, State::Completed, 0))]);
+        assert_eq!(rig.received(), [answer(channel, published(4, State::Completed, 0))]);
     }
 }
 
@@ -315,12 +323,12 @@ fn half_a_packet_and_then_the_end_is_just_the_end() {
     rig.broker_sends(1, [0x30, 100, 0, 1, b't']);
     rig.broker_closes(1, true);
     let reason = ClosureReason::ClosedByServer;
-    assert_eq!(rig.told(), lost(channel, State::NotConnected, (State::Completed, 0), reason));
+    assert_eq!(rig.received(), lost(channel, State::NotConnected, (State::Completed, 0), reason));
 }
 
 /// Shows M12.
 #[test]
-fn a_device_that_sends_nonsense_is_told_the_rule_and_disconnected() {
+fn a_device_that_breaks_a_rule_receives_it_and_is_disconnected() {
     for (kind, body) in [
         (to_cloud::CONNECT, &[0x80, 0, 0][..]),
         (to_cloud::PUBLISH, &[0, 200, 1]),
@@ -331,9 +339,9 @@ fn a_device_that_sends_nonsense_is_told_the_rule_and_disconnected() {
         let (mut rig, channel) = Rig::with_broker(false, RING);
         rig.send(channel, kind, body);
         assert!(rig.violation.is_some());
-        assert_eq!(rig.told, [Told::Bye { reason: ByeReason::Violation }]);
+        assert_eq!(rig.received, [Received::Bye { reason: ByeReason::Violation }]);
         assert_eq!(rig.disconnected, Some(ByeReason::Violation));
-        assert_eq!(rig.wire(1).aborted, Some(true));
+        assert_eq!(rig.socket(1).aborted, Some(true));
         rig.input(Input::LinkReceived(&[0xff; 40]));
         rig.input(Input::LogStored { sequence: 1 });
     }
@@ -345,5 +353,5 @@ fn a_frame_of_another_channel_type_is_a_violation() {
     let channel = rig.open_channel(link::channel::ChannelType::Http, RING);
     rig.input(Input::LinkReceived(&[0x80 | channel, 0]));
     assert_eq!(rig.violation, Some(violation::WRONG_CHANNEL_TYPE));
-    assert_eq!(rig.told, [Told::Bye { reason: ByeReason::Violation }]);
+    assert_eq!(rig.received, [Received::Bye { reason: ByeReason::Violation }]);
 }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{ConnectRequest, RING, Rig, Told, published};
+use common::{ConnectRequest, RING, Received, Rig, published};
 use link::channel::ChannelType;
 use link::kind::to_cloud;
 use link::mqtt::RequestState as State;
@@ -14,12 +14,12 @@ fn numbered(version5: bool, number: u16, length: usize) -> Vec<u8> {
     common::message(version5, None, "t", payload)
 }
 
-fn numbers(told: &[Told]) -> Vec<u16> {
-    let number = |told: &Told| match told {
-        Told::Message { payload, .. } => Some(u16::from_be_bytes([payload[0], payload[1]])),
+fn numbers(received: &[Received]) -> Vec<u16> {
+    let number = |received: &Received| match received {
+        Received::Message { payload, .. } => Some(u16::from_be_bytes([payload[0], payload[1]])),
         _ => None,
     };
-    told.iter().filter_map(number).collect()
+    received.iter().filter_map(number).collect()
 }
 
 /// Shows D49.
@@ -29,17 +29,17 @@ fn a_full_ring_holds_the_broker_back_and_nothing_is_lost() {
         let (mut rig, channel) = Rig::with_broker(version5, RING);
         rig.reads = false;
         let mut sent = 0;
-        while !rig.wire(1).is_paused {
+        while !rig.socket(1).is_paused {
             rig.broker_sends(1, numbered(version5, sent, 500));
             sent += 1;
             assert!(sent < 300, "the broker is not held back");
         }
-        assert_eq!(numbers(&rig.told), [0, 1, 2], "three fit the ring");
+        assert_eq!(numbers(&rig.received), [0, 1, 2], "three fit the ring");
         rig.reads = true;
         rig.read(channel, 1);
         rig.pump();
-        assert!(!rig.wire(1).is_paused);
-        assert_eq!(numbers(&rig.told), (0..sent).collect::<Vec<_>>());
+        assert!(!rig.socket(1).is_paused);
+        assert_eq!(numbers(&rig.received), (0..sent).collect::<Vec<_>>());
     }
 }
 
@@ -51,16 +51,16 @@ fn no_more_than_32_messages_are_outstanding_however_small() {
     for number in 0..90 {
         rig.broker_sends(1, numbered(false, number, 2));
     }
-    assert_eq!(rig.told.len(), usize::from(MESSAGE_ITEMS));
+    assert_eq!(rig.received.len(), usize::from(MESSAGE_ITEMS));
     rig.reads = true;
     rig.read(channel, usize::MAX);
     rig.pump();
-    assert_eq!(numbers(&rig.told), (0..90).collect::<Vec<_>>());
+    assert_eq!(numbers(&rig.received), (0..90).collect::<Vec<_>>());
 }
 
 /// Shows D49.
 #[test]
-fn messages_go_on_without_another_input_when_the_device_has_room() {
+fn messages_continue_without_another_input_when_the_device_has_room() {
     let (mut rig, channel) = Rig::with_broker(false, 600_000);
     rig.reads = false;
     let mut bytes = Vec::new();
@@ -68,8 +68,8 @@ fn messages_go_on_without_another_input_when_the_device_has_room() {
         bytes.extend(numbered(false, number, 40_000));
     }
     rig.broker_sends(1, bytes);
-    assert_eq!(numbers(&rig.told), [0, 1, 2, 3, 4]);
-    assert!(!rig.wire(1).is_paused);
+    assert_eq!(numbers(&rig.received), [0, 1, 2, 3, 4]);
+    assert!(!rig.socket(1).is_paused);
     assert_eq!(rig.unread(channel), 5);
 }
 
@@ -83,7 +83,7 @@ fn a_full_ring_delays_no_answer_that_is_known() {
     rig.send(channel, to_cloud::UNSUBSCRIBE, &common::unsubscribe(&["a"]));
     rig.broker_sends(1, numbered(false, 0, 500).repeat(60));
     rig.broker_sends(1, [0x40, 2, 0, 1, 0x90, 3, 0, 2, 0, 0xb0, 2, 0, 3]);
-    assert!(!rig.wire(1).is_paused, "it was all taken");
+    assert!(!rig.socket(1).is_paused, "it was all taken");
     rig.send(channel, to_cloud::PUBLISH, &common::publish(0, 0, "t", "p"));
     let completed = |slot| published(slot, State::Completed, 0);
     let (subscribed, unsubscribed) = (common::subscribed(&[0]), common::unsubscribed(&[0]));
@@ -97,15 +97,15 @@ fn a_slow_channel_does_not_stall_another() {
     let (mut rig, slow) = Rig::with_broker(false, 512);
     rig.reads = false;
     rig.broker_sends(1, numbered(false, 0, 500).repeat(120));
-    assert!(rig.wire(1).is_paused);
+    assert!(rig.socket(1).is_paused);
     let quick = rig.open_channel(ChannelType::Mqtt, RING);
-    rig.told.clear();
+    rig.received.clear();
     rig.connect(quick, false, 2);
     rig.reads = true;
     for number in 0..200 {
         rig.broker_sends(2, numbered(false, number, 900));
     }
-    assert_eq!(numbers(&rig.told), (0..200).collect::<Vec<_>>());
+    assert_eq!(numbers(&rig.received), (0..200).collect::<Vec<_>>());
     assert_eq!(rig.unread(slow), 1);
     rig.send(quick, to_cloud::PUBLISH, &common::publish(0, 0, "t", "p"));
     assert!(rig.answers().contains(&published(0, State::Completed, 0)));
@@ -122,8 +122,9 @@ fn long_messages_of_two_channels_take_turns() {
         rig.relay.handle(rig.now, relay::Input::ConnectionReceived { connection, bytes: &bytes }).unwrap();
     }
     rig.pump();
-    let channels = |told: &Told| if let Told::Message { channel, .. } = told { *channel } else { 0 };
-    let order: Vec<u8> = rig.told().iter().map(channels).collect();
+    let channels =
+        |received: &Received| if let Received::Message { channel, .. } = received { *channel } else { 0 };
+    let order: Vec<u8> = rig.received().iter().map(channels).collect();
     assert_eq!(order, [second, first], "the short one did not wait for the long one that was first");
 }
 
@@ -133,10 +134,10 @@ fn a_message_that_could_never_fit_is_announced_and_acknowledged() {
     for version5 in [false, true] {
         let (mut rig, channel) = Rig::with_broker(version5, 512);
         rig.broker_sends(1, common::message(version5, Some(9), "topic", [0; 508]));
-        assert_eq!(rig.told(), [Told::Lost { channel, length: 508, topic: b"topic".into() }]);
+        assert_eq!(rig.received(), [Received::Lost { channel, length: 508, topic: b"topic".into() }]);
         assert_eq!(rig.sent(1), [0x40, 2, 0, 9]);
         rig.broker_sends(1, common::message(version5, Some(9), "topic", [0; 507]));
-        assert!(matches!(rig.told()[..], [Told::Message { .. }]), "just fits");
+        assert!(matches!(rig.received()[..], [Received::Message { .. }]), "just fits");
         assert_eq!(rig.sent(1), b"");
     }
 }
@@ -157,7 +158,7 @@ fn the_acknowledgement_of_a_lost_message_waits_for_those_before_it() {
 fn the_topic_of_a_lost_message_is_cut_to_the_ring() {
     let (mut rig, channel) = Rig::with_broker(false, 512);
     rig.broker_sends(1, common::message(false, None, "x".repeat(600), "payload"));
-    assert_eq!(rig.told(), [Told::Lost { channel, length: 7, topic: vec![b'x'; 512] }]);
+    assert_eq!(rig.received(), [Received::Lost { channel, length: 7, topic: vec![b'x'; 512] }]);
 }
 
 /// Shows D49, D98.
@@ -166,9 +167,9 @@ fn a_message_longer_than_an_item_is_lost_whatever_the_ring() {
     let (mut rig, channel) = Rig::with_broker(false, 600_000);
     let fits = MAX_ITEM as usize - 1 - 1 - 1;
     rig.broker_sends(1, common::message(false, None, "t", vec![7; fits]));
-    assert!(matches!(&rig.told()[..], [Told::Message { payload, .. }] if payload.len() == fits));
+    assert!(matches!(&rig.received()[..], [Received::Message { payload, .. }] if payload.len() == fits));
     rig.broker_sends(1, common::message(false, Some(3), "t", vec![7; fits]));
-    assert_eq!(rig.told(), [Told::Lost { channel, length: fits as u32, topic: b"t".into() }]);
+    assert_eq!(rig.received(), [Received::Lost { channel, length: fits as u32, topic: b"t".into() }]);
     assert_eq!(rig.sent(1), [0x40, 2, 0, 3]);
 }
 
@@ -180,7 +181,7 @@ fn on_3_1_1_a_message_beyond_all_bounds_is_lost_and_the_connection_stays() {
     for chunk in bytes.chunks(16_384) {
         rig.broker_sends(1, chunk);
     }
-    assert_eq!(rig.told(), [Told::Lost { channel, length: 1_000_000, topic: b"t".into() }]);
+    assert_eq!(rig.received(), [Received::Lost { channel, length: 1_000_000, topic: b"t".into() }]);
     assert_eq!(rig.sent(1), [0x40, 2, 0, 3]);
 }
 
@@ -206,7 +207,7 @@ fn sixteen_publishes_of_the_greatest_length_can_be_in_flight() {
     for slot in 0..16 {
         rig.send(channel, to_cloud::PUBLISH, &common::publish_numbered(slot, true, 0, &payload));
     }
-    assert_eq!(rig.told, []);
+    assert_eq!(rig.received, []);
     assert_eq!(rig.sent(1).len(), 16 * (1 + 3 + 2 + 65_535 + 2 + payload.len()));
 }
 
@@ -225,7 +226,7 @@ fn sixteen_with_the_longest_topics_come_through_a_broker_that_seldom_takes_anyth
             sent += rig.try_send(channel, to_cloud::PUBLISH, &body[sent..]);
         }
     }
-    assert_eq!(rig.told, [], "none was refused");
+    assert_eq!(rig.received, [], "none was refused");
 }
 
 /// Shows D45.
@@ -242,7 +243,7 @@ fn sixteen_of_the_longest_are_taken_though_the_broker_takes_nothing() {
             break;
         }
     }
-    assert!(rig.told.is_empty(), "none was refused");
+    assert!(rig.received.is_empty(), "none was refused");
     assert!(sent < 2 << 20, "the window shut while the broker took nothing: {sent}");
     rig.written(1, usize::MAX);
     rig.written(1, usize::MAX);
@@ -262,8 +263,8 @@ fn the_window_opens_only_as_the_broker_takes_bytes() {
             break;
         }
     }
-    assert_eq!(rig.told, []);
-    let total = rig.wire(1).untaken.len();
+    assert_eq!(rig.received, []);
+    let total = rig.socket(1).untaken.len();
     assert!(total < relay::limits::MAX_UNSENT_BYTES + 2 * relay::limits::WINDOW as usize, "{total}");
     rig.written(1, usize::MAX);
     rig.written(1, usize::MAX);
@@ -298,7 +299,7 @@ fn on_version_5_unacknowledged_messages_stay_within_what_was_announced() {
     for packet_id in 1..=32 {
         rig.broker_sends(1, common::message(true, Some(packet_id), "t", ""));
     }
-    assert_eq!(rig.told().len(), 32);
+    assert_eq!(rig.received().len(), 32);
     for delivery in 0..32 {
         rig.send(channel, to_cloud::ACKNOWLEDGE, &common::acknowledge(delivery));
     }
@@ -316,14 +317,14 @@ fn a_slow_application_does_not_cost_the_broker_its_keepalive() {
     );
     rig.opened(1);
     rig.broker_sends(1, common::connack(false));
-    rig.told.clear();
+    rig.received.clear();
     rig.reads = false;
     rig.broker_sends(1, numbered(false, 1, 500).repeat(120));
-    assert!(rig.wire(1).is_paused);
+    assert!(rig.socket(1).is_paused);
     rig.wait(100_000);
     rig.reads = true;
     rig.read(channel, 1);
     rig.pump();
-    assert_eq!(rig.told.len(), 120);
+    assert_eq!(rig.received.len(), 120);
     assert!(rig.sent(1).contains(&0xc0));
 }

@@ -40,7 +40,7 @@ fn a_broker_that_takes_nothing_holds_back_unfinished_items_too() {
     let most = MAX_UNSENT_BYTES + ITEM + WINDOW as usize;
     assert!(sent <= most, "{sent} bytes taken, {most} are enough");
     assert!(rig.relay.buffered_bytes() <= most, "{} bytes held", rig.relay.buffered_bytes());
-    assert!(sent > ITEM, "an item larger than the window came to its end");
+    assert!(sent > ITEM, "an item larger than the window was received");
 }
 
 /// Shows D124.
@@ -95,7 +95,7 @@ fn a_device_that_never_reads_makes_the_relay_keep_little_of_what_its_broker_send
     rig.send(channel, to_cloud::SUBSCRIBE, &common::subscribe(&[(0, "t")]));
     let message = common::message(false, None, "t", vec![b'm'; 1000]);
     let mut sent = 0;
-    while !rig.wire(1).is_paused {
+    while !rig.socket(1).is_paused {
         rig.broker_sends(1, &message);
         sent += message.len();
         assert!(sent < 1024 * 1024, "the broker is never held back");
@@ -116,16 +116,17 @@ fn puback_with_property(length: usize) -> Vec<u8> {
 /// Sends the same again and again as TCP would, for as long as the relay reads.
 fn flood(rig: &mut Rig, bytes: &[u8], most: usize) -> usize {
     let mut sent = 0;
-    while sent < most && !rig.wire(1).is_paused && rig.disconnected.is_none() {
+    while sent < most && !rig.socket(1).is_paused && rig.disconnected.is_none() {
         rig.broker_sends(1, bytes);
         sent += bytes.len();
     }
     sent
 }
 
-/// Shows D180: for every kind of input nothing comes of, the broker is held back after a burst, and read again at the rate.
+/// Shows D180: for every kind of input nothing comes of, the broker is held back after a burst, and read again at the
+/// rate.
 #[test]
-fn a_broker_that_sends_what_nothing_comes_of_is_read_slowly() {
+fn a_broker_that_sends_what_has_no_effect_is_read_slowly() {
     use relay::limits::{BROKER_BURST_SECONDS, BROKER_BYTES_PER_SECOND, BROKER_PACKETS_PER_SECOND};
     let repeated = |packet: &[u8], times: usize| packet.repeat(times);
     let cases: [(&str, bool, Vec<u8>, usize); 4] = [
@@ -141,7 +142,7 @@ fn a_broker_that_sends_what_nothing_comes_of_is_read_slowly() {
             burst <= BROKER_BURST_SECONDS as usize * a_second + chunk.len() + 1024,
             "{name}: {burst} bytes at once"
         );
-        assert!(rig.wire(1).is_paused, "{name}");
+        assert!(rig.socket(1).is_paused, "{name}");
         let mut read = 0;
         for _ in 0..600 {
             rig.wait(100);
@@ -169,7 +170,7 @@ fn a_broker_that_sends_what_is_wanted_is_never_slowed() {
     assert_eq!(rig.relay.take_counts().slowed, 0);
 }
 
-/// Shows D183: throttled, a relay takes no new large item and one message a channel, and goes on afterwards.
+/// Shows D183: throttled, a relay accepts no new large item and one message a channel, and continues afterwards.
 #[test]
 fn a_throttled_relay_takes_only_what_lets_the_rest_end() {
     let (mut rig, channel) = Rig::with_broker(false, 4096);
@@ -181,7 +182,7 @@ fn a_throttled_relay_takes_only_what_lets_the_rest_end() {
     assert!(taken <= 2 * WINDOW as usize, "{taken} bytes of an item that is not needed yet");
     let message = [&[0x30, 0x83, 0x08, 0, 1, b't'][..], &[b'm'; 1024]].concat();
     for _ in 0..100 {
-        if !rig.wire(1).is_paused {
+        if !rig.socket(1).is_paused {
             rig.broker_sends(1, &message);
         }
     }

@@ -1,8 +1,8 @@
-//! HTTP exchanges: what is refused, what is carried, and what the device is told, byte for byte.
+//! HTTP exchanges: what is refused, what is sent, and what the device receives, byte for byte.
 
 mod common;
 
-use common::{RING, Rig, Told, str};
+use common::{RING, Received, Rig, str};
 use link::channel::ChannelType;
 use link::connection::ByeReason;
 use link::http::HttpResult;
@@ -21,7 +21,7 @@ fn body(method: &str, url: impl AsRef<[u8]>, timeout: u32, headers: &[&[u8]], bo
         .concat()
 }
 
-/// A rig with an HTTP channel on which this was asked.
+/// A rig with an HTTP channel on which this was requested.
 fn asking(ring: u32, body: &[u8]) -> (Rig, u8) {
     let mut rig = Rig::open();
     let channel = rig.open_channel(ChannelType::Http, ring);
@@ -33,12 +33,14 @@ fn asking(ring: u32, body: &[u8]) -> (Rig, u8) {
 fn carried(asked: &[u8]) -> Result<HttpRequest, u8> {
     let (mut rig, _) = asking(RING, asked);
     if let Some((_, request)) = rig.exchanges.pop() {
-        assert_eq!(rig.told, [], "no answer yet");
+        assert_eq!(rig.received, [], "no answer yet");
         return Ok(request);
     }
     assert!(matches!(rig.notices.pop(), Some(Notice::RequestRefused { request: "HTTP request", .. })));
-    match &rig.told()[..] {
-        [Told::Http { result, status: 0, headers, body, .. }] if headers.is_empty() && body.is_empty() => {
+    match &rig.received()[..] {
+        [Received::Http { result, status: 0, headers, body, .. }]
+            if headers.is_empty() && body.is_empty() =>
+        {
             Err(*result)
         }
         other => panic!("{other:?}"),
@@ -55,17 +57,17 @@ fn response(headers: &[(&str, &str)], body: &[u8]) -> HttpResponse {
     }
 }
 
-/// What the device is told of an outcome.
-fn told(ring: u32, outcome: HttpOutcome) -> Told {
+/// What the device receives for an outcome.
+fn received(ring: u32, outcome: HttpOutcome) -> Received {
     let (mut rig, _) = asking(ring, &body("GET", URL, 5000, &[], b""));
     let (exchange, _) = rig.exchanges.pop().unwrap();
     rig.http(exchange, outcome);
-    assert_eq!(rig.told.len(), 1, "exactly one answer");
-    rig.told.pop().unwrap()
+    assert_eq!(rig.received.len(), 1, "exactly one answer");
+    rig.received.pop().unwrap()
 }
 
-fn result_of(told: &Told) -> u8 {
-    let Told::Http { result, .. } = told else { panic!("{told:?}") };
+fn result_of(received: &Received) -> u8 {
+    let Received::Http { result, .. } = received else { panic!("{received:?}") };
     *result
 }
 
@@ -184,7 +186,7 @@ fn a_timeout_is_five_to_ten_seconds() {
 
 /// Shows D60.
 #[test]
-fn the_first_fault_in_the_order_of_the_numbers_is_told() {
+fn the_first_fault_in_the_order_of_the_numbers_is_the_result() {
     assert_eq!(carried(&body("NO", "http://x", 0, &[b"Host: x"], b"")), Err(1));
     assert_eq!(carried(&body("NO", URL, 0, &[b"Host: x"], b"")), Err(2));
     assert_eq!(carried(&body("GET", URL, 0, &[b"Host: x"], b"")), Err(3));
@@ -201,7 +203,10 @@ fn a_response_goes_to_the_device_byte_for_byte() {
     let frame = b"\xb1\x22\x00\xc8\x01\x02\x04\x05a: bc: dehi";
     assert_eq!(rig.bytes, frame);
     let headers = vec!["a: b".into(), "c: de".into()];
-    assert_eq!(rig.told(), [Told::Http { channel, result: 0, status: 200, headers, body: b"hi".to_vec() }]);
+    assert_eq!(
+        rig.received(),
+        [Received::Http { channel, result: 0, status: 200, headers, body: b"hi".to_vec() }]
+    );
 }
 
 /// Shows D60.
@@ -216,7 +221,7 @@ fn a_failure_goes_to_the_device_byte_for_byte() {
 
 /// Shows D60, D62.
 #[test]
-fn every_failure_is_a_failed_request_with_its_cause_for_those_who_watch() {
+fn every_error_is_a_failed_request_with_its_cause_on_the_timeline() {
     let causes = [
         HttpError::InvalidUrl,
         HttpError::TimedOut,
@@ -229,7 +234,7 @@ fn every_failure_is_a_failed_request_with_its_cause_for_those_who_watch() {
         let (mut rig, channel) = asking(RING, &body("GET", URL, 5000, &[], b""));
         let (exchange, _) = rig.exchanges.pop().unwrap();
         rig.http(exchange, HttpOutcome::Failed(error.clone()));
-        assert_eq!(result_of(&rig.told[0]), HttpResult::RequestFailed.code());
+        assert_eq!(result_of(&rig.received[0]), HttpResult::RequestFailed.code());
         assert_eq!(rig.notices.pop(), Some(Notice::HttpFailed { channel, error }));
     }
 }
@@ -242,7 +247,7 @@ fn header_lines_that_were_left_out_are_named_for_those_who_watch() {
     let names = vec!["X Forwarded By".to_owned()];
     let answer = HttpResponse { ignored: names.clone(), ..response(&[], b"hi") };
     rig.http(exchange, HttpOutcome::Response(answer));
-    assert_eq!(result_of(&rig.told[0]), HttpResult::Ok.code());
+    assert_eq!(result_of(&rig.received[0]), HttpResult::Ok.code());
     assert!(rig.notices.contains(&Notice::HttpHeadersIgnored { channel, names }), "{:?}", rig.notices);
 }
 
@@ -253,11 +258,11 @@ fn a_response_of_exactly_the_ring_fits_and_one_byte_more_does_not() {
         let taken = response(headers, b"").length();
         let fits = response(headers, &vec![7; RING as usize - taken]);
         assert_eq!(fits.length(), RING as usize);
-        assert_eq!(result_of(&told(RING, HttpOutcome::Response(fits))), 0);
+        assert_eq!(result_of(&received(RING, HttpOutcome::Response(fits))), 0);
         let beyond = response(headers, &vec![7; RING as usize - taken + 1]);
-        assert_eq!(result_of(&told(RING, HttpOutcome::Response(beyond))), 6);
+        assert_eq!(result_of(&received(RING, HttpOutcome::Response(beyond))), 6);
     }
-    assert_eq!(result_of(&told(RING, HttpOutcome::TooLarge)), 6);
+    assert_eq!(result_of(&received(RING, HttpOutcome::TooLarge)), 6);
 }
 
 #[test]
@@ -266,17 +271,20 @@ fn a_ring_larger_than_an_item_takes_what_an_item_does() {
     let (rig, _) = asking(ring, &body("GET", URL, 5000, &[], b""));
     let room = rig.exchanges[0].1.max_response_length;
     assert!(room < link::MAX_ITEM && room > link::MAX_ITEM - 256);
-    assert_eq!(result_of(&told(ring, HttpOutcome::Response(response(&[], &vec![1; room as usize])))), 0);
-    assert_eq!(result_of(&told(ring, HttpOutcome::Response(response(&[], &vec![1; room as usize + 1])))), 6);
+    assert_eq!(result_of(&received(ring, HttpOutcome::Response(response(&[], &vec![1; room as usize])))), 0);
+    assert_eq!(
+        result_of(&received(ring, HttpOutcome::Response(response(&[], &vec![1; room as usize + 1])))),
+        6
+    );
 }
 
 /// Shows D60.
 #[test]
-fn sixty_four_response_headers_are_told_and_one_more_is_too_large() {
+fn sixty_four_response_headers_are_delivered_and_one_more_is_too_large() {
     let many = |count| HttpOutcome::Response(response(&vec![("a", ""); count], b""));
-    let Told::Http { result: 0, headers, .. } = told(RING, many(64)) else { panic!("refused") };
+    let Received::Http { result: 0, headers, .. } = received(RING, many(64)) else { panic!("refused") };
     assert_eq!(headers, vec!["a: "; 64]);
-    assert_eq!(result_of(&told(RING, many(65))), 6);
+    assert_eq!(result_of(&received(RING, many(65))), 6);
 }
 
 #[test]
@@ -288,11 +296,11 @@ fn a_channel_that_closes_cancels_its_exchange_and_no_other() {
     assert_ne!(names[0], names[1]);
     rig.close(first);
     assert_eq!(rig.cancelled, [names[0]]);
-    rig.told.clear();
+    rig.received.clear();
     rig.http(names[0], HttpOutcome::TooLarge);
-    assert_eq!(rig.told, [], "nobody waits for it");
+    assert_eq!(rig.received, [], "no request is pending");
     rig.http(names[1], HttpOutcome::TooLarge);
-    assert_eq!(result_of(&rig.told()[0]), 6);
+    assert_eq!(result_of(&rig.received()[0]), 6);
     rig.close(second);
     assert_eq!(rig.cancelled, [names[0]], "a finished exchange is not cancelled");
 }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{RING, Rig, Told, WALL, str};
+use common::{RING, Received, Rig, WALL, str};
 use link::channel::{ChannelType, ClosureReason};
 use link::connection::{ByeReason, Hello};
 use link::kind::to_cloud;
@@ -12,7 +12,7 @@ use sansio::{Duration, Instant, WallTime};
 
 /// Shows D25.
 #[test]
-fn a_device_says_who_it_is_and_is_told_the_time() {
+fn a_device_introduces_itself_and_receives_the_time() {
     let rig = Rig::open();
     let expected =
         HelloInfo { boot: 0x0403_0201, wake_reason: 8, clock: Instant::from_micros(300), image: [0xab; 32] };
@@ -21,7 +21,7 @@ fn a_device_says_who_it_is_and_is_told_the_time() {
 
 /// Shows D25.
 #[test]
-fn the_time_told_is_the_last_one_set_and_what_passed_since() {
+fn the_time_sent_is_the_last_one_set_and_what_has_passed_since() {
     let mut rig = Rig::open();
     rig.now += Duration::from_secs(5);
     rig.device.request_time();
@@ -30,27 +30,27 @@ fn the_time_told_is_the_last_one_set_and_what_passed_since() {
     rig.now += Duration::from_millis(3);
     rig.device.request_time();
     rig.pump();
-    assert_eq!(rig.told(), [Told::Time { wall: WALL + 5_000_000 }, Told::Time { wall: 3077 }]);
+    assert_eq!(rig.received(), [Received::Time { wall: WALL + 5_000_000 }, Received::Time { wall: 3077 }]);
     rig.input(Input::WallClock(WallTime::from_micros(u64::MAX)));
     rig.now += Duration::from_millis(3);
     rig.device.request_time();
     rig.pump();
-    assert_eq!(rig.told(), [Told::Time { wall: u64::MAX }]);
+    assert_eq!(rig.received(), [Received::Time { wall: u64::MAX }]);
 }
 
 /// Shows D70.
 #[test]
-fn log_messages_are_handed_on_and_taken_once_they_are_stored() {
+fn log_messages_are_passed_on_and_acknowledged_once_they_are_stored() {
     let mut rig = Rig::open();
     rig.log(1, b"hello");
     rig.log(2, b"");
     let line =
         |sequence, text: &[u8]| LogLine { sequence, clock: Instant::from_micros(77), text: text.to_vec() };
     assert_eq!(rig.logs, [line(1, b"hello"), line(2, b"")]);
-    assert_eq!(rig.told, [], "not safe yet");
+    assert_eq!(rig.received, [], "not safe yet");
     rig.input(Input::LogStored { sequence: 2 });
     rig.input(Input::Logging { enabled: false });
-    assert_eq!(rig.told, [Told::LogTaken { sequence: 2 }, Told::Logging { enabled: false }]);
+    assert_eq!(rig.received, [Received::LogTaken { sequence: 2 }, Received::Logging { enabled: false }]);
 }
 
 #[test]
@@ -59,13 +59,13 @@ fn a_device_of_another_version_is_turned_away() {
     let hello = Hello { version: 2, ..common::HELLO };
     let _ = rig.device.handle(rig.now, &mut link::device::Input::Connected(&hello));
     rig.pump();
-    assert_eq!(rig.told, [Told::Bye { reason: ByeReason::Version }]);
+    assert_eq!(rig.received, [Received::Bye { reason: ByeReason::Version }]);
     assert_eq!(rig.disconnected, Some(ByeReason::Version));
     assert_eq!(rig.violation, None);
 }
 
 #[test]
-fn a_device_that_says_nothing_is_given_up_after_15_seconds() {
+fn a_device_that_sends_nothing_is_disconnected_after_15_seconds() {
     let mut rig = Rig::connected_with(Settings::default());
     rig.wait(15_000);
     assert_eq!(rig.disconnected, None);
@@ -74,13 +74,13 @@ fn a_device_that_says_nothing_is_given_up_after_15_seconds() {
 }
 
 #[test]
-fn a_device_that_goes_silent_is_given_up_and_one_that_pings_is_not() {
+fn a_device_that_falls_silent_is_disconnected_and_one_that_pings_is_not() {
     let mut rig = Rig::open();
     for _ in 0..5 {
         rig.wait(60_000);
         rig.pump();
     }
-    assert_eq!((rig.disconnected, rig.told.len()), (None, 0));
+    assert_eq!((rig.disconnected, rig.received.len()), (None, 0));
     rig.wait(130_000);
     assert_eq!(rig.disconnected, None);
     rig.wait(1);
@@ -88,11 +88,11 @@ fn a_device_that_goes_silent_is_given_up_and_one_that_pings_is_not() {
 }
 
 #[test]
-fn an_end_from_outside_is_told_with_its_reason() {
+fn a_shutdown_is_sent_to_the_device_with_its_reason() {
     for reason in [ByeReason::Replaced, ByeReason::Revoked, ByeReason::ShuttingDown] {
         let mut rig = Rig::open();
         rig.input(Input::Shutdown { reason });
-        assert_eq!((rig.told(), rig.disconnected), (vec![Told::Bye { reason }], Some(reason)));
+        assert_eq!((rig.received(), rig.disconnected), (vec![Received::Bye { reason }], Some(reason)));
     }
     let mut rig = Rig::connected_with(Settings::default());
     rig.relay.handle(rig.now, Input::Shutdown { reason: ByeReason::Revoked }).unwrap();
@@ -116,7 +116,7 @@ fn an_opaque_channel_is_ended_at_once() {
     let mut rig = Rig::open();
     let channel = rig.open_channel(ChannelType::OpaqueBytes, RING);
     let reason = ClosureReason::ConnectionTerminated;
-    assert_eq!(rig.told, [Told::Closed { channel, reason }]);
+    assert_eq!(rig.received, [Received::Closed { channel, reason }]);
     assert_eq!(rig.notices, []);
     assert_eq!(rig.open_channel(ChannelType::ConfigFetch, RING), channel, "the number is free again");
 }
@@ -139,12 +139,12 @@ fn configuration_is_looked_up_and_answered_key_by_key() {
     let key = |device_scope, secret, key: &str| LookupKey { device_scope, secret, key: key.into() };
     let (lookup, keys) = rig.lookups.pop().unwrap();
     assert_eq!(keys, [key(false, true, "a"), key(true, false, "b"), key(true, true, "c")]);
-    assert_eq!(rig.told, []);
+    assert_eq!(rig.received, []);
     rig.looked_up(lookup, vec![Value::Found(b"xyz".to_vec()), Value::NotFound, Value::Unavailable]);
     let items = vec![(0, b"xyz".to_vec()), (1, vec![]), (2, vec![])];
-    assert_eq!(rig.told(), [Told::Config { channel, result: 0, items }]);
+    assert_eq!(rig.received(), [Received::Config { channel, result: 0, items }]);
     rig.looked_up(lookup, vec![Value::NotFound; 3]);
-    assert_eq!(rig.told, [], "an answer nobody waits for");
+    assert_eq!(rig.received, [], "no request is pending");
 }
 
 /// Shows D63, D98.
@@ -153,12 +153,12 @@ fn values_that_do_not_fit_the_ring_are_too_large() {
     let (mut rig, channel) = fetching(512, &[(0, "a"), (0, "b")]);
     let (lookup, _) = rig.lookups.pop().unwrap();
     rig.looked_up(lookup, vec![Value::Found(vec![1; 512]), Value::Found(vec![1])]);
-    assert_eq!(rig.told(), [Told::Config { channel, result: 1, items: vec![] }]);
+    assert_eq!(rig.received(), [Received::Config { channel, result: 1, items: vec![] }]);
     let (mut rig, channel) = fetching(512, &[(0, "a"), (0, "b")]);
     let (lookup, _) = rig.lookups.pop().unwrap();
     rig.looked_up(lookup, vec![Value::Found(vec![1; 511]), Value::Found(vec![1])]);
     let items = vec![(0, vec![1; 511]), (0, vec![1])];
-    assert_eq!(rig.told(), [Told::Config { channel, result: 0, items }]);
+    assert_eq!(rig.received(), [Received::Config { channel, result: 0, items }]);
 }
 
 /// Shows D63, D98.
@@ -168,13 +168,13 @@ fn values_that_do_not_fit_an_item_are_too_large_whatever_the_ring() {
         let (mut rig, channel) = fetching(1 << 20, &[(0, "a")]);
         let (lookup, _) = rig.lookups.pop().unwrap();
         rig.looked_up(lookup, vec![Value::Found(vec![1; length])]);
-        assert_eq!(rig.told(), [Told::Config { channel, result: 1, items: vec![] }]);
+        assert_eq!(rig.received(), [Received::Config { channel, result: 1, items: vec![] }]);
     }
     let (mut rig, channel) = fetching(1 << 20, &[(0, "a")]);
     let (lookup, _) = rig.lookups.pop().unwrap();
     let value = vec![1; MAX_ITEM as usize - 6];
     rig.looked_up(lookup, vec![Value::Found(value.clone())]);
-    assert_eq!(rig.told(), [Told::Config { channel, result: 0, items: vec![(0, value)] }]);
+    assert_eq!(rig.received(), [Received::Config { channel, result: 0, items: vec![(0, value)] }]);
 }
 
 /// Shows D63.
@@ -183,11 +183,14 @@ fn a_look_up_with_the_wrong_number_of_values_is_a_failure_for_the_keys_without()
     let (mut rig, channel) = fetching(RING, &[(0, "a"), (0, "b")]);
     let (lookup, _) = rig.lookups.pop().unwrap();
     rig.looked_up(lookup, vec![Value::NotFound]);
-    assert_eq!(rig.told(), [Told::Config { channel, result: 0, items: vec![(1, vec![]), (2, vec![])] }]);
+    assert_eq!(
+        rig.received(),
+        [Received::Config { channel, result: 0, items: vec![(1, vec![]), (2, vec![])] }]
+    );
     let (mut rig, channel) = fetching(RING, &[(0, "a")]);
     let (lookup, _) = rig.lookups.pop().unwrap();
     rig.looked_up(lookup, vec![Value::NotFound; 40]);
-    assert_eq!(rig.told(), [Told::Config { channel, result: 0, items: vec![(1, vec![])] }]);
+    assert_eq!(rig.received(), [Received::Config { channel, result: 0, items: vec![(1, vec![])] }]);
 }
 
 #[test]
@@ -198,12 +201,12 @@ fn a_look_up_that_comes_back_too_late_is_passed_over() {
     assert_eq!(rig.open_channel(ChannelType::ConfigFetch, RING), channel);
     rig.send(channel, to_cloud::CONFIG_FETCH, &fetch(&[(0, "b")]));
     rig.looked_up(lookup, vec![Value::NotFound]);
-    assert_eq!(rig.told, []);
+    assert_eq!(rig.received, []);
     assert_ne!(rig.lookups.pop().unwrap().0, lookup);
 }
 
 #[test]
-fn those_who_watch_are_told_and_others_cost_nothing() {
+fn notices_are_sent_to_subscribers_and_cost_nothing_without() {
     let (mut rig, channel) = Rig::with_broker(false, RING);
     rig.send(channel, to_cloud::PUBLISH, &common::publish(0, 0, "a/b", "hi"));
     rig.broker_sends(1, common::message(false, None, "c", "yo!"));
@@ -226,7 +229,7 @@ fn those_who_watch_are_told_and_others_cost_nothing() {
 }
 
 #[test]
-fn a_broker_that_breaks_the_protocol_is_told_of_once() {
+fn a_broker_that_breaks_the_protocol_is_reported_once() {
     let (mut rig, _) = Rig::with_broker(false, RING);
     rig.notices.clear();
     rig.broker_sends(1, [0, 0]);

@@ -1,51 +1,33 @@
-//! Anything may happen in any order: devices that ask, brokers that answer, lie, stall and vanish, applications that do not
-//! read, connections that break. Whatever the order, every accepted request gets exactly one answer before its channel ends, and nothing is
-//! sent that the other end has no room for (the device's session refuses it) or on a connection that is over (the wires do).
+//! Anything may happen in any order: devices that ask, brokers that answer, lie, stall and vanish, applications that
+//! do not read, connections that break. Whatever the order, every accepted request gets exactly one answer before its
+//! channel ends, and nothing is sent that the other end has no room for (the device's link refuses it) or on a
+//! connection that has ended (the sockets do).
 
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::{ConnectRequest, Life, Rig, Told, connack, message, str};
+use common::{ConnectRequest, Received, Rig, SocketState, connack, message, str};
 use link::channel::ChannelType;
 use link::connection::ByeReason;
 use link::device::Answer;
 use link::kind::to_cloud;
 use link::mqtt::RequestState;
 use relay::{ConnectError, HttpError, HttpOutcome, HttpResponse, Input, Settings, Value};
+use test_rng::Rng;
 
 const SEEDS: u64 = 100;
 const STEPS: usize = 250;
 /// Bytes one channel may make the relay hold here, where a packet has at most 9000.
 const HELD: usize = 256 * 1024;
 
-/// xorshift64*: the same everywhere, and a failure names its seed.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % bound
-    }
-
-    fn one_in(&mut self, bound: u64) -> bool {
-        self.below(bound) == 0
-    }
-
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len() as u64) as usize]
-    }
-}
-
-/// What one channel is owed.
+/// The responses pending on one channel.
 #[allow(
     clippy::struct_excessive_bools,
     reason = "each is one request or one event, independent of the others"
 )]
 #[derive(Debug, Default)]
-struct Owed {
+struct Pending {
     /// The request of a channel that carries only one.
     once: Option<u8>,
     connects: usize,
@@ -60,7 +42,7 @@ struct Owed {
     has_ended: bool,
 }
 
-impl Owed {
+impl Pending {
     fn is_nothing(&self) -> bool {
         self.connects == 0
             && self.publishes.is_empty()
@@ -69,7 +51,7 @@ impl Owed {
 
     fn answered(&mut self, answer: &Answer) {
         match answer {
-            Answer::Connected(_) => self.connects = self.connects.checked_sub(1).expect("asked for"),
+            Answer::Connected(_) => self.connects = self.connects.checked_sub(1).expect("requested"),
             Answer::Published(published) => assert!(self.publishes.remove(&published.slot), "{published:?}"),
             Answer::Subscribed(_) => assert!(std::mem::take(&mut self.subscribe)),
             Answer::Unsubscribed(_) => assert!(std::mem::take(&mut self.unsubscribe)),
@@ -90,8 +72,8 @@ fn is_completed(answer: &Answer) -> bool {
 
 struct World {
     rig: Rig,
-    chance: Chance,
-    channels: BTreeMap<u8, Owed>,
+    rng: Rng,
+    channels: BTreeMap<u8, Pending>,
     /// Whether brokers keep to MQTT, and which version they speak on a connection.
     is_sound: bool,
     versions: BTreeMap<u32, bool>,
@@ -103,17 +85,17 @@ struct World {
 
 impl World {
     fn new(seed: u64) -> Self {
-        let mut chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let mut rng = Rng::new(seed);
         let settings = Settings {
-            messages_per_second: chance.pick(&[1, 20, 500]),
-            notices: chance.one_in(2),
+            messages_per_second: rng.pick(&[1, 20, 500]),
+            notices: rng.one_in(2),
             ..Settings::default()
         };
         let mut rig = Rig::open_with(settings);
         (rig.reads, rig.writes) = (false, false);
         Self {
             rig,
-            chance,
+            rng,
             channels: BTreeMap::new(),
             is_sound: seed.is_multiple_of(2),
             versions: BTreeMap::new(),
@@ -124,9 +106,9 @@ impl World {
     }
 
     fn step(&mut self) {
-        match self.chance.below(20) {
+        match self.rng.below(20) {
             0 => self.open(),
-            1 if self.chance.one_in(6) => self.close(),
+            1 if self.rng.one_in(6) => self.close(),
             1..=7 => self.request(),
             8..=10 => self.read(),
             11..=15 => self.broker(),
@@ -139,21 +121,21 @@ impl World {
 
     fn open(&mut self) {
         if self.channels.len() < 4 {
-            let (once, kind) = match self.chance.below(12) {
+            let (once, kind) = match self.rng.below(12) {
                 0 => (Some(to_cloud::CONFIG_FETCH), ChannelType::ConfigFetch),
                 1 => (Some(to_cloud::HTTP_REQUEST), ChannelType::Http),
                 _ => (None, ChannelType::Mqtt),
             };
-            let ring = self.chance.pick(&[512, 1536, 8192, 65_536]);
+            let ring = self.rng.pick(&[512, 1536, 8192, 65_536]);
             let channel = self.rig.open_channel(kind, ring);
             self.rig.forget(channel);
-            self.channels.insert(channel, Owed { once, ..Owed::default() });
+            self.channels.insert(channel, Pending { once, ..Pending::default() });
         }
     }
 
     fn channel(&mut self) -> Option<u8> {
         let channels: Vec<u8> = self.channels.keys().copied().collect();
-        (!channels.is_empty()).then(|| self.chance.pick(&channels))
+        (!channels.is_empty()).then(|| self.rng.pick(&channels))
     }
 
     fn close(&mut self) {
@@ -169,15 +151,15 @@ impl World {
         if self.rig.device.window(channel) < body.len() as u32 {
             return;
         }
-        let owed = self.channels.get_mut(&channel).unwrap();
+        let pending = self.channels.get_mut(&channel).unwrap();
         match kind {
-            to_cloud::CONNECT => (owed.connects, owed.was_connected) = (owed.connects + 1, true),
-            to_cloud::PUBLISH => assert!(owed.publishes.insert(body[0] & 0x0f)),
-            to_cloud::SUBSCRIBE => owed.subscribe = true,
-            to_cloud::UNSUBSCRIBE => owed.unsubscribe = true,
-            to_cloud::DISCONNECT => owed.disconnect = true,
+            to_cloud::CONNECT => (pending.connects, pending.was_connected) = (pending.connects + 1, true),
+            to_cloud::PUBLISH => assert!(pending.publishes.insert(body[0] & 0x0f)),
+            to_cloud::SUBSCRIBE => pending.subscribe = true,
+            to_cloud::UNSUBSCRIBE => pending.unsubscribe = true,
+            to_cloud::DISCONNECT => pending.disconnect = true,
             to_cloud::CONFIG_FETCH | to_cloud::HTTP_REQUEST => {
-                (owed.answer, owed.has_asked) = (true, true);
+                (pending.answer, pending.has_asked) = (true, true);
             }
             _ => {}
         }
@@ -186,88 +168,87 @@ impl World {
 
     /// A request the channel can make now.
     fn choose(&mut self, channel: u8) -> Option<(u8, Vec<u8>)> {
-        let chance = &mut self.chance;
-        let owed = self.channels.get_mut(&channel)?;
-        if let Some(kind) = owed.once {
+        let rng = &mut self.rng;
+        let pending = self.channels.get_mut(&channel)?;
+        if let Some(kind) = pending.once {
             let body = match kind {
-                to_cloud::CONFIG_FETCH => [vec![chance.below(4) as u8], str("key")].concat(),
+                to_cloud::CONFIG_FETCH => [vec![rng.below(4) as u8], str("key")].concat(),
                 // 5 s, or 0.
-                _ => {
-                    [str("GET"), str("https://x"), chance.pick(&[&[0x88, 0x27][..], &[0]]).to_vec(), vec![0]]
-                        .concat()
-                }
+                _ => [str("GET"), str("https://x"), rng.pick(&[&[0x88, 0x27][..], &[0]]).to_vec(), vec![0]]
+                    .concat(),
             };
-            return (!owed.has_asked).then_some((kind, body));
+            return (!pending.has_asked).then_some((kind, body));
         }
-        if !owed.was_connected && !chance.one_in(8) {
-            owed.version5 = chance.one_in(2);
-            let keepalive = chance.pick(&[0, 0, 1, 60, 60, 60, 600, 70_000]);
-            let request = ConnectRequest { version5: owed.version5, keepalive, ..ConnectRequest::default() };
+        if !pending.was_connected && !rng.one_in(8) {
+            pending.version5 = rng.one_in(2);
+            let keepalive = rng.pick(&[0, 0, 1, 60, 60, 60, 600, 70_000]);
+            let request =
+                ConnectRequest { version5: pending.version5, keepalive, ..ConnectRequest::default() };
             return Some((to_cloud::CONNECT, request.body()));
         }
-        let slot = (0..16).find(|slot| !owed.publishes.contains(slot));
-        let payload = vec![7; chance.pick(&[0, 10, 300, 6000])];
-        let qos = chance.pick(&[0, 0, 1, 1, 1, 2]);
-        let name = chance.pick(&["t", "t/u", "", "#"]);
-        match chance.below(24) {
+        let slot = (0..16).find(|slot| !pending.publishes.contains(slot));
+        let payload = vec![7; rng.pick(&[0, 10, 300, 6000])];
+        let qos = rng.pick(&[0, 0, 1, 1, 1, 2]);
+        let name = rng.pick(&["t", "t/u", "", "#"]);
+        match rng.below(24) {
             0..=11 => Some((to_cloud::PUBLISH, common::publish(slot?, qos, name, payload))),
-            12 | 13 if !owed.subscribe => {
+            12 | 13 if !pending.subscribe => {
                 Some((to_cloud::SUBSCRIBE, common::subscribe(&[(1, "t"), (0, name)])))
             }
-            14 if !owed.unsubscribe => Some((to_cloud::UNSUBSCRIBE, common::unsubscribe(&[name]))),
-            15 if !owed.disconnect && chance.one_in(4) => Some((to_cloud::DISCONNECT, Vec::new())),
-            16 if chance.one_in(4) => Some((to_cloud::CONNECT, ConnectRequest::default().body())),
-            17 => Some((to_cloud::TOPIC, common::topic(chance.below(8) as u8, name))),
-            _ => Some((to_cloud::ACKNOWLEDGE, common::acknowledge(chance.below(40) as u32))),
+            14 if !pending.unsubscribe => Some((to_cloud::UNSUBSCRIBE, common::unsubscribe(&[name]))),
+            15 if !pending.disconnect && rng.one_in(4) => Some((to_cloud::DISCONNECT, Vec::new())),
+            16 if rng.one_in(4) => Some((to_cloud::CONNECT, ConnectRequest::default().body())),
+            17 => Some((to_cloud::TOPIC, common::topic(rng.below(8) as u8, name))),
+            _ => Some((to_cloud::ACKNOWLEDGE, common::acknowledge(rng.below(40) as u32))),
         }
     }
 
     fn read(&mut self) {
         let Some(channel) = self.channel() else { return };
-        let most = self.chance.pick(&[1, 3, 100]);
+        let most = self.rng.pick(&[1, 3, 100]);
         self.rig.read(channel, most);
         self.rig.pump();
     }
 
-    fn wire(&mut self) -> Option<(u32, Life)> {
-        let live = |(connection, wire): (&u32, &common::Wire)| {
-            (wire.life != Life::Closed).then_some((*connection, wire.life))
+    fn socket(&mut self) -> Option<(u32, SocketState)> {
+        let live = |(connection, socket): (&u32, &common::Socket)| {
+            (socket.state != SocketState::Closed).then_some((*connection, socket.state))
         };
-        let wires: Vec<(u32, Life)> = self.rig.wires.iter().filter_map(live).collect();
-        (!wires.is_empty()).then(|| self.chance.pick(&wires))
+        let sockets: Vec<(u32, SocketState)> = self.rig.sockets.iter().filter_map(live).collect();
+        (!sockets.is_empty()).then(|| self.rng.pick(&sockets))
     }
 
     fn broker(&mut self) {
-        let Some((connection, life)) = self.wire() else { return };
-        if life == Life::Opening {
+        let Some((connection, life)) = self.socket() else { return };
+        if life == SocketState::Opening {
             return self.opening(connection);
         }
-        if self.chance.one_in(60) {
-            let clean = self.chance.one_in(2);
+        if self.rng.one_in(60) {
+            let clean = self.rng.one_in(2);
             return self.rig.broker_closes(connection, clean);
         }
-        if self.rig.wire(connection).is_paused {
+        if self.rig.socket(connection).is_paused {
             return;
         }
         let bytes = if self.is_sound { self.sound_packets(connection) } else { self.packets() };
-        let cut = self.chance.pick(&[1, bytes.len(), bytes.len()]).max(1);
+        let cut = self.rng.pick(&[1, bytes.len(), bytes.len()]).max(1);
         for chunk in bytes.chunks(cut) {
-            if self.rig.wire(connection).life == Life::Open {
+            if self.rig.socket(connection).state == SocketState::Open {
                 self.rig.broker_sends(connection, chunk);
             }
         }
     }
 
     fn opening(&mut self, connection: u32) {
-        match self.chance.below(12) {
+        match self.rng.below(12) {
             0 => self.rig.failed(connection, ConnectError::Socket),
             1 => self.rig.broker_closes(connection, true),
             _ => {
                 self.rig.opened(connection);
                 // The version is that of the CONNECT; a broker that mistakes it breaks the protocol.
-                let version5 = self.rig.wire(connection).sent.get(8) == Some(&5);
+                let version5 = self.rig.socket(connection).sent.get(8) == Some(&5);
                 self.versions.insert(connection, version5);
-                if !self.chance.one_in(10) {
+                if !self.rng.one_in(10) {
                     self.rig.broker_sends(connection, connack(version5));
                 }
             }
@@ -277,36 +258,36 @@ impl World {
     /// What a broker may say at any time; acknowledgements of nothing are passed over.
     fn sound_packets(&mut self, connection: u32) -> Vec<u8> {
         let version5 = self.versions[&connection];
-        let chance = &mut self.chance;
-        let id = 1 + chance.below(20) as u8;
-        let length = chance.pick(&[0, 5, 100, 700, 9000]);
-        match chance.below(40) {
+        let rng = &mut self.rng;
+        let id = 1 + rng.below(20) as u8;
+        let length = rng.pick(&[0, 5, 100, 700, 9000]);
+        match rng.below(40) {
             0..=15 => (1..=id).flat_map(common::puback).collect(),
             16..=20 if version5 => vec![0x90, 5, 0, id, 0, 1, 0],
             16..=20 => vec![0x90, 4, 0, id, 1, 0],
             21 | 22 if version5 => vec![0xb0, 4, 0, id, 0, 0],
             21 | 22 => vec![0xb0, 2, 0, id],
             23 => vec![0xd0, 0],
-            24 if version5 && chance.one_in(4) => vec![0xe0, 1, 0x8b],
+            24 if version5 && rng.one_in(4) => vec![0xe0, 1, 0x8b],
             24..=30 => {
                 self.packet_id += 1;
                 message(version5, Some(self.packet_id), "t", vec![0; length])
             }
-            _ => message(version5, None, "topic", vec![0; length]).repeat(chance.pick(&[1, 1, 10])),
+            _ => message(version5, None, "topic", vec![0; length]).repeat(rng.pick(&[1, 1, 10])),
         }
     }
 
     /// What a broker out of its mind may say.
     fn packets(&mut self) -> Vec<u8> {
-        let chance = &mut self.chance;
-        let version5 = chance.one_in(2);
-        let id = 1 + chance.below(20) as u8;
-        let length = chance.pick(&[0, 5, 100, 700, 9000]);
-        match chance.below(40) {
+        let rng = &mut self.rng;
+        let version5 = rng.one_in(2);
+        let id = 1 + rng.below(20) as u8;
+        let length = rng.pick(&[0, 5, 100, 700, 9000]);
+        match rng.below(40) {
             0 => vec![0xe0, 1, 0x8b],
-            1 if chance.one_in(3) => connack(version5).to_vec(),
-            2 if chance.one_in(3) => vec![0x30, 0xff, 0xff, 0xff, 0xff],
-            3 if chance.one_in(3) => vec![chance.below(256) as u8; 3],
+            1 if rng.one_in(3) => connack(version5).to_vec(),
+            2 if rng.one_in(3) => vec![0x30, 0xff, 0xff, 0xff, 0xff],
+            3 if rng.one_in(3) => vec![rng.below(256) as u8; 3],
             4 => vec![0x30, 50, 0],
             5..=12 => common::puback(id).to_vec(),
             13..=15 => vec![0x90, 4, 0, id, 1, 0],
@@ -315,18 +296,18 @@ impl World {
             19 => vec![0xb0, 4, 0, id, 0, 0],
             20 => vec![0xd0, 0],
             21..=26 => message(false, Some(u16::from(id)), "t", vec![0; length]),
-            _ => message(false, None, "topic", vec![0; length]).repeat(chance.pick(&[1, 1, 10])),
+            _ => message(false, None, "topic", vec![0; length]).repeat(rng.pick(&[1, 1, 10])),
         }
     }
 
     fn write(&mut self) {
-        let Some((connection, Life::Open)) = self.wire() else { return };
-        let most = self.chance.pick(&[1, 20, 100_000]);
+        let Some((connection, SocketState::Open)) = self.socket() else { return };
+        let most = self.rng.pick(&[1, 20, 100_000]);
         self.rig.written(connection, most);
     }
 
     fn look_up(&mut self) {
-        let value = self.chance.pick(&[0, 100, 5000]);
+        let value = self.rng.pick(&[0, 100, 5000]);
         if let Some((lookup, _)) = self.rig.lookups.pop() {
             return self.rig.looked_up(lookup, vec![Value::Found(vec![1; value])]);
         }
@@ -334,7 +315,7 @@ impl World {
         let headers = vec![("name".into(), vec![b'x'; value / 2])];
         let response =
             HttpResponse { status: 200, headers, ignored: Vec::new(), body: vec![b'x'; value / 2] };
-        let outcome = match self.chance.below(4) {
+        let outcome = match self.rng.below(4) {
             0 => HttpOutcome::Failed(HttpError::Broken),
             1 => HttpOutcome::TooLarge,
             _ => HttpOutcome::Response(response),
@@ -343,7 +324,7 @@ impl World {
     }
 
     fn pass(&mut self) {
-        let millis = self.chance.pick(&[1, 900, 5000, 30_000]);
+        let millis = self.rng.pick(&[1, 900, 5000, 30_000]);
         self.rig.wait(millis);
         self.rig.pump();
     }
@@ -351,21 +332,21 @@ impl World {
     fn check(&mut self) {
         assert_eq!(self.rig.violation, None);
         assert_eq!(self.rig.disconnected, None);
-        for told in self.rig.told() {
-            match told {
-                Told::Answer { channel, answer } => {
+        for received in self.rig.received() {
+            match received {
+                Received::Answer { channel, answer } => {
                     self.answers += usize::from(is_completed(&answer));
                     self.channels.get_mut(&channel).unwrap().answered(&answer);
                 }
-                Told::Config { channel, .. } | Told::Http { channel, .. } => {
+                Received::Config { channel, .. } | Received::Http { channel, .. } => {
                     assert!(std::mem::take(&mut self.channels.get_mut(&channel).unwrap().answer));
                 }
-                Told::Closed { channel, .. } => {
-                    let owed = self.channels.remove(&channel).unwrap();
-                    assert!(owed.is_nothing() && owed.has_ended, "{owed:?}");
+                Received::Closed { channel, .. } => {
+                    let pending = self.channels.remove(&channel).unwrap();
+                    assert!(pending.is_nothing() && pending.has_ended, "{pending:?}");
                     self.rig.forget(channel);
                 }
-                Told::Message { channel, .. } | Told::Lost { channel, .. } => {
+                Received::Message { channel, .. } | Received::Lost { channel, .. } => {
                     self.messages += 1;
                     assert!(self.rig.unread(channel) <= 32);
                 }
@@ -379,7 +360,7 @@ impl World {
         );
     }
 
-    /// Everybody does what they owe: then nothing may be left.
+    /// Everything pending is finished: then nothing may be left.
     fn settle(&mut self) {
         (self.rig.reads, self.rig.writes) = (true, true);
         // A connect that waits (D197) is tried by then.
@@ -387,11 +368,11 @@ impl World {
         while !(self.rig.lookups.is_empty() && self.rig.exchanges.is_empty()) {
             self.look_up();
         }
-        for (connection, life) in std::iter::from_fn(|| self.wire()).take(100).collect::<Vec<_>>() {
-            match (life, self.rig.wire(connection).life) {
-                (_, Life::Opening) => self.rig.failed(connection, ConnectError::NameNotResolved),
-                (_, Life::Open) => self.rig.broker_closes(connection, true),
-                (_, Life::Closed) => {}
+        for (connection, life) in std::iter::from_fn(|| self.socket()).take(100).collect::<Vec<_>>() {
+            match (life, self.rig.socket(connection).state) {
+                (_, SocketState::Opening) => self.rig.failed(connection, ConnectError::NameNotResolved),
+                (_, SocketState::Open) => self.rig.broker_closes(connection, true),
+                (_, SocketState::Closed) => {}
             }
         }
         for _ in 0..200 {
@@ -401,15 +382,15 @@ impl World {
             self.rig.pump();
         }
         self.check();
-        for (channel, owed) in &self.channels {
-            assert!(owed.is_nothing(), "channel {channel}: {owed:?}");
+        for (channel, pending) in &self.channels {
+            assert!(pending.is_nothing(), "channel {channel}: {pending:?}");
         }
         assert_eq!(self.rig.relay.buffered_bytes(), 0, "nothing is kept of what is over");
     }
 
     fn end(&mut self) {
         self.rig.input(Input::Shutdown { reason: ByeReason::ShuttingDown });
-        assert!(self.rig.wires.values().all(|wire| wire.life == Life::Closed));
+        assert!(self.rig.sockets.values().all(|socket| socket.state == SocketState::Closed));
         assert_eq!(self.rig.disconnected, Some(ByeReason::ShuttingDown));
         assert_eq!(self.rig.relay.buffered_bytes(), 0);
     }
@@ -431,8 +412,8 @@ fn every_request_is_answered_exactly_once_whatever_happens() {
             world.end();
             (world.answers, world.messages)
         });
-        let (said, came) = outcome.unwrap_or_else(|_| panic!("seed {seed}"));
-        (answers, messages) = (answers + said, messages + came);
+        let (said, arrived) = outcome.unwrap_or_else(|_| panic!("seed {seed}"));
+        (answers, messages) = (answers + said, messages + arrived);
     }
     assert!(answers > 500 && messages > 500, "it was a real crowd: {answers}, {messages}");
 }

@@ -3,8 +3,8 @@
 mod common;
 
 use common::{
-    ConnectRequest, Life, RING, Rig, Told, connected, disconnected, not_subscribed, not_unsubscribed,
-    published, subscribed, unsubscribed,
+    ConnectRequest, RING, Received, Rig, SocketState, connected, disconnected, not_subscribed,
+    not_unsubscribed, published, subscribed, unsubscribed,
 };
 use link::kind::to_cloud;
 use link::mqtt::{RequestState as State, SubscribeOptions};
@@ -17,9 +17,9 @@ fn a_qos_0_publish_completes_when_the_connection_took_its_last_byte() {
     rig.writes = false;
     rig.send(channel, to_cloud::PUBLISH, &common::publish(3, 0, "t", "hi"));
     assert_eq!(rig.sent(1), [0x30, 5, 0, 1, b't', b'h', b'i']);
-    assert_eq!(rig.told, []);
+    assert_eq!(rig.received, []);
     rig.written(1, 6);
-    assert_eq!(rig.told, []);
+    assert_eq!(rig.received, []);
     rig.written(1, 1);
     assert_eq!(rig.answers(), [published(3, State::Completed, 0)]);
 }
@@ -30,9 +30,9 @@ fn a_qos_1_publish_completes_when_the_broker_acknowledges() {
     let (mut rig, channel) = Rig::with_broker(true, RING);
     rig.send(channel, to_cloud::PUBLISH, &common::publish(0, 1, "t", ""));
     assert_eq!(rig.sent(1), [0x32, 6, 0, 1, b't', 0, 1, 0]);
-    assert_eq!(rig.told, []);
+    assert_eq!(rig.received, []);
     rig.broker_sends(1, [0x40, 3, 0, 1, 0x10]);
-    assert_eq!(rig.answers(), [published(0, State::Completed, 0x10)], "nobody has subscribed");
+    assert_eq!(rig.answers(), [published(0, State::Completed, 0x10)], "no client has subscribed");
 }
 
 /// Shows M64, D92.
@@ -159,7 +159,7 @@ fn a_request_before_connack_is_answered_not_connected() {
 fn a_request_after_a_disconnect_is_answered_not_connected() {
     let (mut rig, channel) = Rig::with_broker(false, RING);
     rig.send(channel, to_cloud::DISCONNECT, &[]);
-    rig.told.clear();
+    rig.received.clear();
     all_requests_are_not_connected(&mut rig, channel);
 }
 
@@ -183,11 +183,21 @@ fn all_requests_are_not_connected(rig: &mut Rig, channel: u8) {
 fn messages_come_with_topic_payload_qos_and_retain_flag() {
     let (mut rig, channel) = Rig::with_broker(false, RING);
     rig.broker_sends(1, *b"\x31\x05\x00\x01thi\x32\x06\x00\x02ab\x00\x07");
-    let first =
-        Told::Message { channel, delivery: None, retain: true, topic: b"t".into(), payload: b"hi".into() };
-    let second =
-        Told::Message { channel, delivery: Some(0), retain: false, topic: b"ab".into(), payload: Vec::new() };
-    assert_eq!(rig.told(), [first, second]);
+    let first = Received::Message {
+        channel,
+        delivery: None,
+        retain: true,
+        topic: b"t".into(),
+        payload: b"hi".into(),
+    };
+    let second = Received::Message {
+        channel,
+        delivery: Some(0),
+        retain: false,
+        topic: b"ab".into(),
+        payload: Vec::new(),
+    };
+    assert_eq!(rig.received(), [first, second]);
     assert_eq!(rig.sent(1), b"", "nothing is acknowledged by itself");
 }
 
@@ -210,19 +220,23 @@ fn messages_are_acknowledged_in_the_order_the_broker_sent_them() {
 
 /// Shows M12, M90, M91, D50.
 #[test]
-fn a_disconnect_is_answered_when_the_broker_was_told() {
+fn a_disconnect_completes_when_the_broker_connection_has_accepted_it() {
     for version5 in [false, true] {
         let (mut rig, channel) = Rig::with_broker(version5, RING);
         rig.writes = false;
         rig.send(channel, to_cloud::DISCONNECT, &[]);
         assert_eq!(rig.sent(1), [0xe0, 0]);
         rig.written(1, 1);
-        assert_eq!(rig.told, []);
+        assert_eq!(rig.received, []);
         rig.written(1, 1);
-        assert_eq!(rig.told(), [common::answer(channel, disconnected(State::Completed, 0))], "and no CLOSED");
-        assert_eq!(rig.wire(1).aborted, Some(false));
+        assert_eq!(
+            rig.received(),
+            [common::answer(channel, disconnected(State::Completed, 0))],
+            "and no CLOSED"
+        );
+        assert_eq!(rig.socket(1).aborted, Some(false));
         rig.close(channel);
-        assert_eq!(rig.told, []);
+        assert_eq!(rig.received, []);
     }
 }
 
@@ -236,7 +250,7 @@ fn at_a_disconnect_publishes_of_qos_0_complete_and_the_rest_is_answered_not_conn
     rig.send(channel, to_cloud::SUBSCRIBE, &common::subscribe(&[(0, "a")]));
     rig.send(channel, to_cloud::UNSUBSCRIBE, &common::unsubscribe(&["a"]));
     rig.send(channel, to_cloud::DISCONNECT, &[]);
-    assert_eq!(rig.told, []);
+    assert_eq!(rig.received, []);
     rig.written(1, usize::MAX);
     let answers = [
         published(0, State::Completed, 0),
@@ -264,22 +278,22 @@ fn at_a_disconnect_a_full_ring_costs_no_completion_and_no_message() {
     rig.reads = true;
     rig.read(channel, usize::MAX);
     rig.pump();
-    assert_eq!(rig.told().len(), 59, "the first came before");
+    assert_eq!(rig.received().len(), 59, "the first was received before");
 }
 
 /// Shows M12, D93.
 #[test]
-fn a_disconnect_the_broker_does_not_take_is_given_up_after_10_seconds() {
+fn a_disconnect_the_broker_does_not_accept_fails_after_10_seconds() {
     let (mut rig, channel) = Rig::with_broker(false, RING);
     rig.writes = false;
     rig.send(channel, to_cloud::PUBLISH, &common::publish(5, 0, "t", "p"));
     rig.send(channel, to_cloud::DISCONNECT, &[]);
     rig.wait(9_999);
-    assert_eq!(rig.told, []);
+    assert_eq!(rig.received, []);
     rig.wait(1);
     let answers = [published(5, State::NotConnected, 0), disconnected(State::NotConnected, 0)];
     assert_eq!(rig.answers(), answers);
-    assert_eq!((rig.wire(1).life, rig.wire(1).aborted), (Life::Closed, Some(true)));
+    assert_eq!((rig.socket(1).state, rig.socket(1).aborted), (SocketState::Closed, Some(true)));
 }
 
 /// Shows M18, D93.
@@ -289,7 +303,11 @@ fn a_connection_that_ends_before_it_took_the_disconnect_was_lost() {
     rig.writes = false;
     rig.send(channel, to_cloud::DISCONNECT, &[]);
     rig.broker_closes(1, false);
-    assert_eq!(rig.told(), [common::answer(channel, disconnected(State::NotConnected, 0))], "and no CLOSED");
+    assert_eq!(
+        rig.received(),
+        [common::answer(channel, disconnected(State::NotConnected, 0))],
+        "and no CLOSED"
+    );
 }
 
 /// Shows M57, M61.
@@ -319,7 +337,7 @@ fn a_topic_number_never_given_is_a_violation() {
     rig.send(channel, to_cloud::TOPIC, &common::topic(0, "t"));
     rig.send(channel, to_cloud::PUBLISH, &common::publish_numbered(0, false, 1, "1"));
     assert_eq!(rig.violation, Some(violation::UNKNOWN_TOPIC_NUMBER));
-    assert_eq!(rig.wire(1).aborted, Some(true));
+    assert_eq!(rig.socket(1).aborted, Some(true));
 }
 
 /// Shows D54.
@@ -333,19 +351,19 @@ fn the_cloud_keeps_the_brokers_keepalive_by_itself() {
     );
     rig.opened(1);
     rig.broker_sends(1, common::connack(false));
-    rig.told.clear();
+    rig.received.clear();
     rig.sent(1);
     for _ in 0..3 {
         rig.wait(20_000);
         assert_eq!(rig.sent(1), [0xc0, 0]);
         rig.broker_sends(1, [0xd0, 0]);
     }
-    assert_eq!(rig.told, [], "the device is not woken");
+    assert_eq!(rig.received, [], "the device is not woken");
     rig.wait(20_000);
     rig.wait(19_999);
-    assert_eq!(rig.told, []);
+    assert_eq!(rig.received, []);
     rig.wait(1);
-    let told = rig.told();
-    assert_eq!(told[0], common::answer(channel, disconnected(State::Completed, 0)));
-    assert!(matches!(told[1], Told::Closed { .. }));
+    let received = rig.received();
+    assert_eq!(received[0], common::answer(channel, disconnected(State::Completed, 0)));
+    assert!(matches!(received[1], Received::Closed { .. }));
 }

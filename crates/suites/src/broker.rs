@@ -17,7 +17,7 @@ use crate::table::Outcome;
 const PATIENCE: Duration = Duration::from_secs(5);
 const PINGREQ: [u8; 2] = [0xc0, 0];
 const PINGRESP: [u8; 2] = [0xd0, 0];
-/// A line of progress after so many cases.
+/// Cases between two lines of progress.
 const PROGRESS: usize = 200;
 
 /// Runs all cases one after the other: some rely on what an earlier one left.
@@ -64,7 +64,7 @@ async fn run_case(broker: &Broker, case: &Case) -> Result<(), String> {
 struct Client {
     stream: TcpStream,
     unread: Vec<u8>,
-    /// Packets that came before the step that expects them.
+    /// Packets that arrived before the step that expects them.
     early: Vec<Vec<u8>>,
 }
 
@@ -149,7 +149,7 @@ impl Client {
             }
             let mut buffer = [0; 4096];
             match timeout(PATIENCE, self.stream.read(&mut buffer)).await {
-                Err(_) => return Err(format!("no answer; before it came {:02x?}", self.early)),
+                Err(_) => return Err(format!("no answer; before it {:02x?}", self.early)),
                 Ok(Ok(0) | Err(_)) => return Err(CLOSED.into()),
                 Ok(Ok(length)) => self.unread.extend_from_slice(&buffer[..length]),
             }

@@ -91,7 +91,7 @@ enum Message {
 /// Reads every JSON file of a folder, in the order of their names; `only` keeps the cases whose name contains it.
 pub(crate) fn load(folder: &Path, only: Option<&str>) -> Result<Vec<Case>, String> {
     let entries = std::fs::read_dir(folder)
-        .map_err(|error| format!("{}: {error}; --path is to be a checkout of the suite", folder.display()))?;
+        .map_err(|error| format!("{}: {error}; --path must be a checkout of the suite", folder.display()))?;
     let mut files: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
     files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
     files.sort();

@@ -25,9 +25,9 @@ pub(crate) fn run(cases: &[Case]) -> Vec<Outcome> {
 
 /// Runs one case; a difference names the deviations from MQTT that the client tolerated (D192).
 fn run_case(case: &Case) -> Result<(), String> {
-    let mut player = Player::new(case.version)?;
-    play(&mut player, case).map_err(|difference| {
-        let deviations = player.client.take_deviations();
+    let mut scripted = ScriptedClient::new(case.version)?;
+    play(&mut scripted, case).map_err(|difference| {
+        let deviations = scripted.client.take_deviations();
         let tolerated: Vec<&str> = deviations.iter().map(|(deviation, _)| deviation.label()).collect();
         if tolerated.is_empty() {
             difference
@@ -37,36 +37,36 @@ fn run_case(case: &Case) -> Result<(), String> {
     })
 }
 
-fn play(player: &mut Player, case: &Case) -> Result<(), String> {
-    let connect = player.next_packet().ok_or("no CONNECT")?;
+fn play(scripted: &mut ScriptedClient, case: &Case) -> Result<(), String> {
+    let connect = scripted.next_packet().ok_or("no CONNECT")?;
     if connect[0] != 0x10 {
         return Err(format!("not a CONNECT: {connect:02x?}"));
     }
     if case.connack {
-        player.feed(if case.version == 5 { CONNACK_5 } else { CONNACK_3 });
+        scripted.feed(if case.version == 5 { CONNACK_5 } else { CONNACK_3 });
     }
     if let Some(command) = &case.command {
-        player.obey(command)?;
+        scripted.obey(command)?;
     }
     for (index, step) in case.steps.iter().enumerate() {
         match step {
-            Step::Send(bytes) => player.feed(bytes),
-            Step::Receive(expected) => player.expect(expected, index == 0 && case.command.is_some())?,
+            Step::Send(bytes) => scripted.feed(bytes),
+            Step::Receive(expected) => scripted.expect(expected, index == 0 && case.command.is_some())?,
             Step::Publish { .. } => return Err("a step for brokers".into()),
         }
     }
-    player.check_end(case.expect_disconnect)
+    scripted.check_end(case.expect_disconnect)
 }
 
 /// The client under test and what plays its application.
-struct Player {
+struct ScriptedClient {
     client: Client,
     version: u8,
     /// What the client has sent and no step has examined.
     sent: Vec<u8>,
 }
 
-impl Player {
+impl ScriptedClient {
     fn new(level: u8) -> Result<Self, String> {
         let version = match level {
             4 => Version::V3_1_1,
@@ -75,9 +75,9 @@ impl Player {
         };
         let options = ConnectOptions::new(version, b"suite");
         let client = Client::new(&options, Limits::default(), NOW).map_err(|error| error.to_string())?;
-        let mut player = Self { client, version: level, sent: Vec::new() };
-        player.collect();
-        Ok(player)
+        let mut scripted = Self { client, version: level, sent: Vec::new() };
+        scripted.collect();
+        Ok(scripted)
     }
 
     /// Gives the client bytes, acknowledging each message as an application would.
@@ -93,7 +93,7 @@ impl Player {
         }
     }
 
-    /// Polls the events and takes what is to be sent.
+    /// Polls the events and collects what is sent.
     fn collect(&mut self) {
         while let Some(event) = self.client.poll(NOW) {
             if let Event::Message(mqtt::Message { delivery: Some(delivery), .. }) = event {

@@ -1,8 +1,10 @@
-//! Public MQTT test suites against the `mqtt` crate and the demo's broker: `cargo xtask suite mosquitto|paho --path DIR`.
+//! Public MQTT test suites against the `mqtt` crate and the demo's broker:
+//! `cargo xtask suite mosquitto|paho --path DIR`.
 //!
-//! The suites are not part of this project; whoever runs them has a copy. What is here reads them, runs them, and compares
-//! the outcome with a table of the differences that are expected, each with the clause of the standard it rests on
-//! (`expected/*.toml`). A case that differs without an entry fails the run, and so does an entry that no longer holds.
+//! The suites are not part of this project; who runs them has a copy. What is here reads them, runs them, and
+//! compares the outcome with a table of the differences that are expected, each with the clause of the standard it
+//! rests on (`expected/*.toml`). A case that differs without an entry fails the run, and so does an entry that no
+//! longer holds.
 //!
 //! Terms are defined in `docs/glossary.md`.
 
@@ -84,7 +86,8 @@ fn read(arguments: &[String]) -> Result<Plan, String> {
 
 /// Runs the suite; whether the outcome is as expected.
 fn run(plan: &Plan) -> Result<bool, String> {
-    // One thread, so that the broker takes what several clients send in the order in which it arrives: tests count on it.
+    // One thread, so that the broker takes what several clients send in the order in which it arrives: tests count on
+    // it.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
     let mut reports = Vec::new();

@@ -13,10 +13,10 @@ pub(crate) fn first(bytes: &[u8]) -> Option<&[u8]> {
     None
 }
 
-/// Whether what came says the same as what the suite expects.
+/// Whether the packet received says the same as the one the suite expects.
 ///
-/// The bytes are the same; or both are a CONNACK that accepts, whatever properties describe the one who sent it; or both
-/// refuse, whatever the reason; or both acknowledge the same packet without an error, or both with one.
+/// The bytes are the same; or both are a CONNACK that accepts, whatever properties describe the one who sent it; or
+/// both refuse, whatever the reason; or both acknowledge the same packet without an error, or both with one.
 pub(crate) fn agree(expected: &[u8], got: &[u8]) -> bool {
     if expected == got {
         return true;
@@ -32,7 +32,7 @@ fn meaning(packet: &[u8]) -> Option<(u8, Option<&[u8]>, bool)> {
     match first {
         0x20 => Some((first, packet.get(2..3), *packet.get(3)? != 0)),
         0x40 | 0x50 => Some((first, packet.get(2..4), is_error(packet.get(4)))),
-        // 0x92 tells that there is no such delivery any more: it is over, as with success.
+        // 0x92 says that there is no such delivery any more: it is complete, as with success.
         0x62 | 0x70 => Some((first, packet.get(2..4), false)),
         0xe0 => Some((first, None, is_error(packet.get(2)))),
         _ => None,

@@ -17,8 +17,8 @@ const PROGRAMS: [(&str, &str); 2] = [("v3.1.1", "client_test.py"), ("v5", "clien
 /// A test waits most of its time; several run at once.
 const AT_ONCE: usize = 4;
 const LIMIT: Duration = Duration::from_mins(3);
-/// Runs one test of a program of the suite: the programs themselves always run all, and one of them passes its own options
-/// on to the test runner, which does not know them.
+/// Runs one test of a program of the suite: the programs themselves always run all, and one of them passes its own
+/// options on to the test runner, which does not know them.
 const LAUNCHER: &str = "\
 import os, runpy, sys, unittest
 script, port, test = sys.argv[1:]
@@ -35,7 +35,7 @@ pub(crate) async fn run(folder: &Path, only: Option<&str>) -> Result<Vec<Outcome
     for (version, program) in PROGRAMS {
         let path = folder.join(program);
         let text = std::fs::read_to_string(&path).map_err(|error| {
-            format!("{}: {error}; --path is to be a checkout of the suite", path.display())
+            format!("{}: {error}; --path must be a checkout of the suite", path.display())
         })?;
         let tests = tests_in(&text).map(|test| (format!("{version} / {test}"), program, test));
         waiting.extend(tests.filter(|(name, ..)| only.is_none_or(|text| name.contains(text))));
@@ -95,7 +95,7 @@ async fn try_test(folder: &Path, program: &str, test: &str) -> Result<Option<Str
     Ok(difference)
 }
 
-/// The first line that tells why a test failed.
+/// The first line that says why a test failed.
 fn reason(output: &Output) -> String {
     let text = [&output.stderr[..], &output.stdout].concat();
     let text = String::from_utf8_lossy(&text);

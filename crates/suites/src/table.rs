@@ -30,7 +30,7 @@ pub(crate) struct Table {
 /// Why a case differs.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Reason {
-    /// The clause of the standard, or the limitation of ours.
+    /// The clause of the standard, or our own limitation.
     pub clause: String,
     /// What the clause has to do with the case.
     pub reason: String,
@@ -118,7 +118,7 @@ impl Report {
         self.expected.values().map(Vec::len).sum()
     }
 
-    /// For people.
+    /// For the reader of the table.
     pub(crate) fn print(&self) {
         println!("\n{}", self.title);
         println!("  {} cases: {} agree, {} differ as expected", self.total, self.agree, self.differ());

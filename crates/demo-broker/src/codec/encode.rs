@@ -17,13 +17,14 @@ const SUBACK: u8 = 0x90;
 const UNSUBACK: u8 = 0xb0;
 const DISCONNECT: u8 = 0xe0;
 
-/// Accepts a client; version 5 is told what this broker does. `assigned` is the id made up for a client without one.
+/// Accepts a client; version 5 is sent what this broker supports. `assigned` is the id made up for a client without
+/// one.
 pub(crate) fn connack(connect: &Connect, assigned: Option<&str>) -> Vec<u8> {
     let mut body = vec![0, reason::SUCCESS];
     if connect.version == Version::V5 {
         let mut properties = Vec::new();
         if connect.has_session_expiry {
-            // No session outlives its connection, whatever was asked for.
+            // No session outlives its connection, whatever the client requested.
             properties.extend([property::SESSION_EXPIRY_INTERVAL, 0, 0, 0, 0]);
         }
         properties.push(property::RECEIVE_MAXIMUM);
@@ -112,7 +113,7 @@ pub(crate) fn unsuback(version: Version, id: u16, codes: &[u8]) -> Vec<u8> {
     packet(UNSUBACK, &body)
 }
 
-/// Tells a version 5 client why the connection ends; a 3.1.1 server has no such packet.
+/// Sends a version 5 client the reason why the connection ends; a 3.1.1 server has no such packet.
 pub(crate) fn disconnect(code: u8) -> Vec<u8> {
     packet(DISCONNECT, &[code])
 }

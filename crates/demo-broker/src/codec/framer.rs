@@ -1,6 +1,6 @@
 //! Splitting a client's bytes into packets (MQTT 5, 2.1).
 
-use super::{Fault, kind, reason};
+use super::{ProtocolError, kind, reason};
 use crate::MAX_PACKET;
 
 /// An empty buffer larger than this is given back.
@@ -37,12 +37,15 @@ impl Framer {
     }
 
     /// The next whole packet. What no valid packet begins with is refused as soon as it is seen.
-    pub(crate) fn next(&mut self) -> Result<Option<Packet>, Fault> {
+    pub(crate) fn next(&mut self) -> Result<Option<Packet>, ProtocolError> {
         let Some(&first) = self.buffer.first() else { return Ok(None) };
         self.check_first(first)?;
         let Some((header, length)) = self.lengths()? else { return Ok(None) };
         if length > MAX_PACKET as usize {
-            return Err(Fault { code: reason::PACKET_TOO_LARGE, why: "a packet larger than is taken" });
+            return Err(ProtocolError {
+                code: reason::PACKET_TOO_LARGE,
+                why: "a packet larger than is taken",
+            });
         }
         if self.buffer.len() < header + length {
             return Ok(None);
@@ -58,28 +61,28 @@ impl Framer {
 
     /// The packet type is one a client sends, CONNECT first and once (MQTT-3.1.0-1, MQTT-3.1.0-2), and the flags are
     /// those of the type (MQTT-2.1.3-1).
-    fn check_first(&self, first: u8) -> Result<(), Fault> {
+    fn check_first(&self, first: u8) -> Result<(), ProtocolError> {
         let (kind, flags) = (first >> 4, first & 0x0f);
         if (kind == kind::CONNECT) == self.has_connect {
-            return Err(Fault::protocol("CONNECT must be the first packet, and no other"));
+            return Err(ProtocolError::protocol("CONNECT must be the first packet, and no other"));
         }
         let wanted = match kind {
             kind::PUBLISH => flags,
             kind::PUBREL | kind::SUBSCRIBE | kind::UNSUBSCRIBE => 0b0010,
             kind::CONNECT | kind::PUBACK | kind::PUBREC | kind::PUBCOMP => 0,
             kind::PINGREQ | kind::DISCONNECT | kind::AUTH => 0,
-            _ => return Err(Fault::protocol("a packet type that clients do not send")),
+            _ => return Err(ProtocolError::protocol("a packet type that clients do not send")),
         };
-        super::require(flags == wanted, Fault::malformed("reserved flags in the first byte"))
+        super::require(flags == wanted, ProtocolError::malformed("reserved flags in the first byte"))
     }
 
     /// Bytes of the fixed header and of what follows it, once the header is whole.
-    fn lengths(&self) -> Result<Option<(usize, usize)>, Fault> {
+    fn lengths(&self) -> Result<Option<(usize, usize)>, ProtocolError> {
         let field = &self.buffer[1..self.buffer.len().min(1 + LENGTH_FIELD)];
         let Some(last) = field.iter().position(|byte| byte & 0x80 == 0) else {
             let is_too_long = field.len() == LENGTH_FIELD;
             return if is_too_long {
-                Err(Fault::malformed("a length of more than four bytes"))
+                Err(ProtocolError::malformed("a length of more than four bytes"))
             } else {
                 Ok(None)
             };

@@ -1,7 +1,7 @@
 //! Version 5 properties of the packets a client sends (MQTT 5, 2.2.2).
 
 use super::reader::Reader;
-use super::{Fault, reason, require};
+use super::{ProtocolError, reason, require};
 use crate::filter;
 
 /// Where properties stand: one bit each, for the table of which property may stand where.
@@ -84,7 +84,7 @@ const TABLE: &[(u8, Form, u8)] = &[
 /// What the broker acts on.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Properties {
-    /// Those that travel with a message, as bytes, in the order they came (MQTT-3.3.2-18); without the expiry.
+    /// Those that travel with a message, as bytes, in the order received (MQTT-3.3.2-18); without the expiry.
     pub passed_on: Vec<u8>,
     pub message_expiry: Option<u32>,
     pub session_expiry: Option<u32>,
@@ -97,7 +97,7 @@ pub(super) struct Properties {
 }
 
 /// Reads the properties of one packet, length first.
-pub(super) fn read(packet: &mut Reader<'_>, place: Place) -> Result<Properties, Fault> {
+pub(super) fn read(packet: &mut Reader<'_>, place: Place) -> Result<Properties, ProtocolError> {
     let length = packet.variable()?;
     let mut reader = Reader::new(packet.take(length as usize)?);
     let mut properties = Properties::default();
@@ -109,22 +109,23 @@ pub(super) fn read(packet: &mut Reader<'_>, place: Place) -> Result<Properties, 
         let is_repeated = seen & (1 << id) != 0;
         seen |= 1 << id;
         let value = value(&mut reader, form)?;
-        require(!is_repeated || id == USER_PROPERTY, Fault::protocol("a property twice"))?;
+        require(!is_repeated || id == USER_PROPERTY, ProtocolError::protocol("a property twice"))?;
         let bytes = property.take(property.len() - reader.len())?;
         note(&mut properties, id, value, bytes)?;
     }
     require(
         properties.has_authentication_method || !properties.has_authentication_data,
-        Fault::protocol("authentication data without a method"),
+        ProtocolError::protocol("authentication data without a method"),
     )?;
     Ok(properties)
 }
 
 /// A property that does not exist, or not here, makes the packet malformed (MQTT 5, 2.2.2.2).
-fn look_up(id: u32, place: Place) -> Result<(u8, Form), Fault> {
+fn look_up(id: u32, place: Place) -> Result<(u8, Form), ProtocolError> {
     let entry = TABLE.iter().find(|(known, ..)| u32::from(*known) == id);
-    let &(id, form, places) = entry.ok_or(Fault::malformed("a property that a client does not send"))?;
-    require(places & place as u8 != 0, Fault::malformed("a property of another packet"))?;
+    let &(id, form, places) =
+        entry.ok_or(ProtocolError::malformed("a property that a client does not send"))?;
+    require(places & place as u8 != 0, ProtocolError::malformed("a property of another packet"))?;
     Ok((id, form))
 }
 
@@ -134,11 +135,11 @@ enum Value<'a> {
     Other,
 }
 
-fn value<'a>(reader: &mut Reader<'a>, form: Form) -> Result<Value<'a>, Fault> {
+fn value<'a>(reader: &mut Reader<'a>, form: Form) -> Result<Value<'a>, ProtocolError> {
     Ok(match form {
         Form::Flag => {
             let flag = reader.u8()?;
-            require(flag <= 1, Fault::protocol("a flag that is neither 0 nor 1"))?;
+            require(flag <= 1, ProtocolError::protocol("a flag that is neither 0 nor 1"))?;
             Value::Number(flag.into())
         }
         Form::U16 => Value::Number(reader.u16()?.into()),
@@ -158,21 +159,24 @@ fn value<'a>(reader: &mut Reader<'a>, form: Form) -> Result<Value<'a>, Fault> {
 }
 
 /// Keeps what the broker acts on, after checking values that are not allowed.
-fn note(properties: &mut Properties, id: u8, value: Value<'_>, bytes: &[u8]) -> Result<(), Fault> {
+fn note(properties: &mut Properties, id: u8, value: Value<'_>, bytes: &[u8]) -> Result<(), ProtocolError> {
     match (id, value) {
         (MESSAGE_EXPIRY_INTERVAL, Value::Number(seconds)) => properties.message_expiry = Some(seconds),
         (RESPONSE_TOPIC, Value::Text(topic)) => {
-            require(filter::is_topic(topic), Fault::protocol("a response topic that is no topic name"))?;
+            require(
+                filter::is_topic(topic),
+                ProtocolError::protocol("a response topic that is no topic name"),
+            )?;
             properties.passed_on.extend_from_slice(bytes);
         }
         (PAYLOAD_FORMAT_INDICATOR | CONTENT_TYPE | CORRELATION_DATA | USER_PROPERTY, _) => {
             properties.passed_on.extend_from_slice(bytes);
         }
         (SUBSCRIPTION_IDENTIFIER | RECEIVE_MAXIMUM | MAXIMUM_PACKET_SIZE, Value::Number(0)) => {
-            return Err(Fault::protocol("a property that must not be 0"));
+            return Err(ProtocolError::protocol("a property that must not be 0"));
         }
         (TOPIC_ALIAS, Value::Number(0)) => {
-            return Err(Fault { code: reason::TOPIC_ALIAS_INVALID, why: "topic alias 0" });
+            return Err(ProtocolError { code: reason::TOPIC_ALIAS_INVALID, why: "topic alias 0" });
         }
         (SUBSCRIPTION_IDENTIFIER, Value::Number(number)) => properties.subscription_identifier = Some(number),
         (RECEIVE_MAXIMUM, Value::Number(number)) => properties.receive_maximum = Some(number as u16),

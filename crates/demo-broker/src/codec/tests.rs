@@ -4,7 +4,7 @@ use super::*;
 use crate::hub::RetainHandling;
 
 /// The one packet in `bytes`, of a client that has connected.
-fn read(version: Version, bytes: &[u8]) -> Result<Incoming, Fault> {
+fn read(version: Version, bytes: &[u8]) -> Result<Incoming, ProtocolError> {
     let mut framer = connected();
     framer.push(bytes);
     let whole = framer.next()?.expect("a whole packet");
@@ -18,10 +18,10 @@ fn connected() -> Framer {
     framer
 }
 
-fn read_connect(bytes: &[u8]) -> Result<Connect, ConnectFault> {
+fn read_connect(bytes: &[u8]) -> Result<Connect, ConnectError> {
     let mut framer = Framer::default();
     framer.push(bytes);
-    let whole = framer.next().map_err(|fault| ConnectFault { fault, answer: None })?;
+    let whole = framer.next().map_err(|fault| ConnectError { fault, answer: None })?;
     connect(&whole.expect("a whole packet"))
 }
 
@@ -110,7 +110,7 @@ fn a_connect_that_breaks_a_rule_is_refused_with_its_reason() {
     }
 }
 
-/// Shows D200: packets that are refused in both versions, or in one, with the reason a version 5 client is told.
+/// Shows D200: packets that are refused in both versions, or in one, with the reason a version 5 client is sent.
 #[test]
 fn a_packet_that_breaks_a_rule_is_refused_with_its_reason() {
     let (three, five): (&[_], &[_]) = (&[Version::V3], &[Version::V5]);
@@ -127,7 +127,8 @@ fn a_packet_that_breaks_a_rule_is_refused_with_its_reason() {
         (both, b"\x30\x04\x00\x01\x00\x00", 0x81),
         (both, b"\x30\x02\x00\x05", 0x81),
         (both, b"\x32\x03\x00\x01t", 0x81),
-        // PUBLISH, version 5: a response topic with a wildcard, topic alias 0, a subscription identifier, no properties.
+        // PUBLISH, version 5: a response topic with a wildcard, topic alias 0, a subscription identifier, no
+        // properties.
         (five, b"\x30\x08\x00\x01t\x04\x08\x00\x01#", 0x82),
         (five, b"\x30\x07\x00\x01t\x03\x23\x00\x00", 0x94),
         (five, b"\x30\x06\x00\x01t\x02\x0b\x01", 0x81),

@@ -25,16 +25,16 @@ fn wanted(filter: &str) -> Subscription {
     }
 }
 
-fn delivered(seat: &mut Seat) -> Vec<Message> {
-    std::iter::from_fn(|| seat.messages.messages.try_recv().ok()).collect()
+fn delivered(registration: &mut Registration) -> Vec<Message> {
+    std::iter::from_fn(|| registration.messages.messages.try_recv().ok()).collect()
 }
 
 #[test]
 fn a_message_goes_once_to_each_client_that_asked_at_the_lower_qos_of_the_two() {
     let mut hub = Hub::default();
-    let mut low = hub.enter("low");
-    let mut both = hub.enter("both");
-    let mut none = hub.enter("none");
+    let mut low = hub.register("low");
+    let mut both = hub.register("both");
+    let mut none = hub.register("none");
     hub.subscribe("low", Subscription { qos: 0, ..wanted("a/#") });
     hub.subscribe("both", Subscription { qos: 0, ..wanted("#") });
     hub.subscribe("both", wanted("a/+"));
@@ -48,48 +48,48 @@ fn a_message_goes_once_to_each_client_that_asked_at_the_lower_qos_of_the_two() {
 #[test]
 fn the_retained_message_meets_a_new_subscriber_and_an_empty_one_removes_it() {
     let mut hub = Hub::default();
-    let mut seat = hub.enter("c");
+    let mut registration = hub.register("c");
     hub.publish("p", &Message { retain: true, ..message("a", "1") });
     hub.publish("p", &Message { retain: true, ..message("a", "2") });
     hub.subscribe("c", wanted("a"));
-    assert_eq!(delivered(&mut seat), [Message { retain: true, ..message("a", "2") }]);
+    assert_eq!(delivered(&mut registration), [Message { retain: true, ..message("a", "2") }]);
     hub.subscribe("c", Subscription { retain_handling: RetainHandling::SendIfNew, ..wanted("a") });
-    assert_eq!(delivered(&mut seat), [], "a subscription that existed");
+    assert_eq!(delivered(&mut registration), [], "a subscription that existed");
     hub.publish("p", &Message { retain: true, ..message("a", "") });
-    delivered(&mut seat);
+    delivered(&mut registration);
     hub.subscribe("c", wanted("a"));
-    assert_eq!(delivered(&mut seat), []);
+    assert_eq!(delivered(&mut registration), []);
 }
 
 #[test]
 fn retain_is_shown_to_a_live_subscriber_only_if_it_asked() {
     let mut hub = Hub::default();
-    let mut seat = hub.enter("c");
+    let mut registration = hub.register("c");
     hub.subscribe("c", wanted("a"));
     hub.publish("p", &Message { retain: true, ..message("a", "1") });
     hub.subscribe("c", Subscription { retain_as_published: true, ..wanted("a") });
     hub.publish("p", &Message { retain: true, ..message("a", "2") });
-    let shown: Vec<_> = delivered(&mut seat).iter().map(|message| message.retain).collect();
-    assert_eq!(shown, [false, true, true], "live, then the retained one on subscribing anew, then live");
+    let shown: Vec<_> = delivered(&mut registration).iter().map(|message| message.retain).collect();
+    assert_eq!(shown, [false, true, true], "live, then the retained one on subscribing again, then live");
 }
 
 #[test]
 fn no_local_keeps_a_clients_own_messages_away() {
     let mut hub = Hub::default();
-    let mut seat = hub.enter("c");
+    let mut registration = hub.register("c");
     hub.subscribe("c", Subscription { no_local: true, ..wanted("a") });
     hub.publish("c", &message("a", "own"));
     hub.publish("d", &message("a", "other"));
-    assert_eq!(delivered(&mut seat), [message("a", "other")]);
+    assert_eq!(delivered(&mut registration), [message("a", "other")]);
 }
 
 #[test]
 fn the_newer_connection_replaces_the_older_and_outlives_its_leaving() {
     let mut hub = Hub::default();
-    let mut older = hub.enter("c");
-    let mut newer = hub.enter("c");
+    let mut older = hub.register("c");
+    let mut newer = hub.register("c");
     assert_eq!(older.lost.try_recv(), Ok(()));
-    hub.leave("c", older.number);
+    hub.unregister("c", older.number);
     assert!(hub.subscribe("c", wanted("a")));
     hub.publish("p", &message("a", "x"));
     assert_eq!(delivered(&mut newer).len(), 1);
@@ -98,8 +98,8 @@ fn the_newer_connection_replaces_the_older_and_outlives_its_leaving() {
 #[test]
 fn a_client_that_does_not_keep_up_is_let_go_and_the_others_are_not() {
     let mut hub = Hub::default();
-    let mut slow = hub.enter("slow");
-    let mut quick = hub.enter("quick");
+    let mut slow = hub.register("slow");
+    let mut quick = hub.register("quick");
     hub.subscribe("slow", wanted("#"));
     hub.subscribe("quick", wanted("#"));
     for _ in 0..=MAX_WAITING {
@@ -114,18 +114,18 @@ fn a_client_that_does_not_keep_up_is_let_go_and_the_others_are_not() {
 #[test]
 fn unsubscribing_ends_a_subscription_once() {
     let mut hub = Hub::default();
-    let mut seat = hub.enter("c");
+    let mut registration = hub.register("c");
     hub.subscribe("c", wanted("a"));
     assert!(hub.unsubscribe("c", "a"));
     assert!(!hub.unsubscribe("c", "a"));
     hub.publish("p", &message("a", "x"));
-    assert_eq!(delivered(&mut seat), []);
+    assert_eq!(delivered(&mut registration), []);
 }
 
 #[test]
 fn subscriptions_and_retained_topics_are_bounded() {
     let mut hub = Hub::default();
-    let _seat = hub.enter("c");
+    let _registration = hub.register("c");
     for index in 0..MAX_SUBSCRIPTIONS {
         assert!(hub.subscribe("c", wanted(&index.to_string())));
     }

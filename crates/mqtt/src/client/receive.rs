@@ -14,7 +14,7 @@ use crate::reason;
 use crate::requests::{Kind, all_success};
 
 impl Client {
-    /// Takes input up to the end of one packet, and acts on the packet if it is whole.
+    /// Takes input up to the end of one packet, and processes the packet if it is complete.
     pub(super) fn receive_packet(&mut self, input: &mut &[u8]) -> Result<(), ProtocolError> {
         if self.is_connecting()
             && self.framer.is_at_start()
@@ -38,7 +38,8 @@ impl Client {
         }
     }
 
-    /// A packet before the connection is accepted: CONNACK, or what a broker sends too early (D192).
+    /// A packet before the connection is accepted: CONNACK, or what a broker may send too early without harm: its
+    /// meaning does not depend on the CONNACK (D192).
     fn first_packet(&mut self, packet: Packet<'_>, dropped: usize) -> Result<(), ProtocolError> {
         match packet {
             Packet::ConnAck { session_present, reason_code, properties } => {
@@ -77,16 +78,16 @@ impl Client {
         Ok(())
     }
 
-    fn connack(&mut self, session_present: bool, reason_code: u8, said: &Properties) {
+    fn connack(&mut self, session_present: bool, reason_code: u8, properties: &Properties) {
         if reason_code != reason::SUCCESS {
             return self.refused(reason_code);
         }
         if session_present && self.clean_start {
             self.deviations.note(Deviation::SessionPresent);
         }
-        self.broker = Broker::from(said);
+        self.broker = Broker::from(properties);
         self.aliases.allow(self.broker.topic_alias_maximum.min(self.limits.topic_aliases));
-        if let Some(seconds) = said.server_keep_alive {
+        if let Some(seconds) = properties.server_keep_alive {
             self.keep_alive.set_seconds(seconds);
         }
         self.state = State::Connected;
@@ -98,7 +99,7 @@ impl Client {
         self.events.push(Event::ConnectRefused { reason_code });
     }
 
-    /// A message, of which `dropped` bytes at the end were too many to keep.
+    /// A message, of which `dropped` bytes at the end exceeded the maximum packet size.
     fn publish_received(&mut self, publish: &Publish<'_>, dropped: usize) -> Result<(), ProtocolError> {
         let topic = self.topic(publish)?;
         let delivery = match publish.packet_id {
@@ -126,8 +127,8 @@ impl Client {
         Ok(())
     }
 
-    /// A message that was too large to keep. There is nothing for the application to acknowledge, so it is done here,
-    /// in its turn (D49).
+    /// A message that was too large. The application has nothing to acknowledge, so it is acknowledged here, in its
+    /// turn (D49).
     fn lost(&mut self, topic: String, length: usize, delivery: Option<DeliveryId>) {
         if self.version.has_properties() {
             self.deviations.note(Deviation::PacketTooLarge);
@@ -153,8 +154,8 @@ impl Client {
     }
 
     /// Whether a QoS 1 or 2 message is one that was delivered under its identifier before and is not done with
-    /// (MQTT-4.3.2-5, MQTT-4.3.3-10). Some brokers send a message again without DUP; only its content then tells it from
-    /// another one, which must not be lost.
+    /// (MQTT-4.3.2-5, MQTT-4.3.3-10). Some brokers send a message again without DUP; only its content then
+    /// distinguishes it from another one, which must not be lost.
     fn is_repeated(
         &mut self,
         publish: &Publish<'_>,
@@ -199,8 +200,8 @@ impl Client {
         codec::pubcomp(self.outgoing.buffer(), packet_id);
     }
 
-    /// No publish of this session has QoS 2. A broker that answers one of QoS 1 so has taken it all the same; any other is
-    /// left from an earlier client of the same id. Both are brought to their end.
+    /// No publish of this client has QoS 2. A broker that answers one of QoS 1 like this has accepted it; any other
+    /// is left over from an earlier client of the same id. Both exchanges are completed.
     fn pubrec(&mut self, packet_id: u16, reason_code: u8) {
         self.deviations.note(Deviation::UnexpectedPacket);
         self.puback(packet_id, reason_code);
@@ -209,8 +210,8 @@ impl Client {
         }
     }
 
-    /// An identifier that is not in flight is passed over: neither version calls it an error, and it must not raise
-    /// the quota.
+    /// An identifier that is not in flight is ignored: neither version calls it an error, and it must not raise the
+    /// quota.
     fn puback(&mut self, packet_id: u16, reason_code: u8) {
         if let Some(publish) = self.requests.finish(Kind::Publish, packet_id) {
             self.events.push(Event::Published { token: publish.token, reason_code });
@@ -242,8 +243,8 @@ impl Client {
     }
 }
 
-/// Judges the first byte of a packet before CONNACK. What is not MQTT at all is so known at once: its second byte would be
-/// taken for a length, and the rest waited for.
+/// Checks the first byte of a packet before CONNACK, so that what is not MQTT is detected at once: its second byte
+/// would be taken for a length, and the rest waited for.
 fn check_first_byte(first: u8) -> Result<(), ProtocolError> {
     match (first >> 4, first) {
         (packet_type::CONNACK | packet_type::PUBLISH | packet_type::PUBREL | packet_type::DISCONNECT, _) => {

@@ -12,7 +12,7 @@ use crate::topic::{has_wildcard, is_shared, is_valid_share, is_valid_topic_filte
 pub struct Filter<'a> {
     /// The topic filter.
     pub topic: &'a [u8],
-    /// The highest QoS wanted, 0 or 1.
+    /// The highest QoS, 0 or 1.
     pub qos: u8,
     /// Do not send back what this client publishes.
     pub no_local: bool,
@@ -23,7 +23,7 @@ pub struct Filter<'a> {
 }
 
 impl Client {
-    /// Publishes a message. [`Event::Published`](crate::Event::Published) with `token` tells the outcome.
+    /// Publishes a message. [`Event::Published`](crate::Event::Published) with `token` reports the outcome.
     ///
     /// A QoS 1 message beyond the broker's Receive Maximum waits for an earlier one to be acknowledged (MQTT-3.3.4-7).
     pub fn publish(
@@ -60,7 +60,7 @@ impl Client {
         Ok(())
     }
 
-    /// Subscribes to one or more topic filters. [`Event::Subscribed`](crate::Event::Subscribed) tells the outcome.
+    /// Subscribes to one or more topic filters. [`Event::Subscribed`](crate::Event::Subscribed) reports the outcome.
     pub fn subscribe(&mut self, token: u32, filters: &[Filter<'_>]) -> Result<(), RequestError> {
         self.require_connected()?;
         if filters.is_empty() {
@@ -94,7 +94,7 @@ impl Client {
         Ok(())
     }
 
-    /// Ends one or more subscriptions. [`Event::Unsubscribed`](crate::Event::Unsubscribed) tells the outcome.
+    /// Ends one or more subscriptions. [`Event::Unsubscribed`](crate::Event::Unsubscribed) reports the outcome.
     pub fn unsubscribe(&mut self, token: u32, topics: &[&[u8]]) -> Result<(), RequestError> {
         self.require_connected()?;
         if topics.is_empty() || !topics.iter().all(|topic| is_valid_topic_filter(topic)) {
@@ -110,7 +110,7 @@ impl Client {
         if self.is_connected() { Ok(()) } else { Err(RequestError::NotConnected) }
     }
 
-    /// Opens a request whose packet has this size, if it may and can be sent (MQTT-3.2.2-15).
+    /// Opens a request whose packet has this size, if it is allowed and there is room (MQTT-3.2.2-15).
     fn admit(&mut self, size: usize) -> Result<(), RequestError> {
         let maximum = self.broker.maximum_packet_size.min(MAXIMUM_REMAINING_LENGTH);
         if size > maximum || size > self.limits.outgoing_bytes {
@@ -147,8 +147,8 @@ impl Client {
         codec::publish(self.outgoing.buffer(), self.version, &message);
     }
 
-    /// How to name the topic of the next packet in the stream. Decided when it is encoded, so that an alias is always
-    /// defined before it is used.
+    /// How to name the topic of the next packet in the stream. Decided when it is encoded and not when it is
+    /// requested, so that an alias is always defined before it is used.
     fn naming(&mut self, message: &Outbound<'_>) -> Naming {
         if !self.aliases.suits(message.topic) {
             return Naming::Plain;

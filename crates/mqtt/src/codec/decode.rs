@@ -9,7 +9,7 @@ use crate::options::Version;
 use crate::reason;
 use crate::topic::has_wildcard;
 
-/// A packet from the broker, borrowed from the bytes it came in.
+/// A packet from the broker, borrowed from the bytes received.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Packet<'a> {
     ConnAck {

@@ -90,8 +90,8 @@ impl Framer {
         Ok(None)
     }
 
-    /// Judges the size of a packet before anything is stored for it. Of a PUBLISH beyond the maximum the beginning is kept, so
-    /// that it can be acknowledged; any other packet has no business being that large.
+    /// Judges the size of a packet before anything is stored for it. Of a PUBLISH beyond the maximum the beginning is
+    /// kept, so that it can be acknowledged; any other packet has no business being that large.
     fn admit(&self, first: u8) -> Result<Header, ProtocolError> {
         let fixed_header = 1 + self.length_bytes as usize;
         let keep = self.length.min(self.maximum.saturating_sub(fixed_header));

@@ -1,5 +1,5 @@
-//! Properties of the packets a broker sends (MQTT 5, 2.2.2). Only those the session acts on are kept; what is wrong with one
-//! is counted and passed over, as long as the properties end where their length says (D192).
+//! Properties of the packets a broker sends (MQTT 5, 2.2.2). Only those the client acts on are stored; what is wrong
+//! with one is counted and passed over, as long as the properties end where their length says (D192).
 
 use crate::codec::packet_type;
 use crate::codec::reader::Reader;
@@ -143,7 +143,7 @@ impl Properties {
     }
 }
 
-/// Drops the value of a property the session does not act on; false when there is no such property.
+/// Skips the value of a property the client does not act on; false when there is no such property.
 fn skip(id: u8, fields: &mut Reader<'_>, deviations: &mut Deviations) -> Result<bool, ProtocolError> {
     match id {
         id::PAYLOAD_FORMAT
@@ -180,7 +180,7 @@ fn skip(id: u8, fields: &mut Reader<'_>, deviations: &mut Deviations) -> Result<
     Ok(true)
 }
 
-/// A string nobody reads.
+/// A string that is skipped.
 fn text(fields: &mut Reader<'_>, deviations: &mut Deviations) -> Result<(), ProtocolError> {
     if !is_valid_text(fields.binary()?) {
         deviations.note(Deviation::Property);

@@ -386,7 +386,7 @@ fn odd_properties_are_passed_over_and_those_beside_them_are_read() {
     // Behind an unknown one nothing can be read, but what stood before it was.
     assert_eq!(read(b"\x13\x00\x1e\x7f\x00\x21\x00\x05"), kept);
     assert_eq!(read(b"\x13\x00\x1e\xff"), kept);
-    // One at a time is the fewest a client can live with.
+    // One at a time is the fewest a client can work with.
     assert_eq!(read(b"\x21\x00\x00").receive_maximum, Some(1));
     assert_eq!(read(b"\x25\x02").retain_available, Some(true));
     assert_eq!(deviations_of(V5, b"\x30\x06\x00\x01a\x02\x0b\x00"), [Deviation::Property]);

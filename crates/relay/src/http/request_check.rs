@@ -13,8 +13,9 @@ use crate::text;
 /// The methods that are sent. Their names are case-sensitive (RFC 9110 section 9.1).
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"];
 
-/// Headers the application may not send: those of one connection only (RFC 9110 section 7.6.1) and of a proxy, since the
-/// connection is the cloud's; and those the cloud derives from the URL and the body, which must not contradict them (D60).
+/// Headers the application may not send: those of one connection only (RFC 9110 section 7.6.1) and of a proxy, since
+/// the connection is the cloud's; and those the cloud derives from the URL and the body, which must not contradict
+/// them (D60).
 const FORBIDDEN: [&str; 11] = [
     "connection",
     "content-length",
@@ -121,8 +122,8 @@ fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// Whether a field value may be sent: visible characters, blanks and tabs between them, and what is beyond ASCII (RFC 9110
-/// section 5.5) but for the control characters there, which some servers take for line ends (D185).
+/// Whether a field value may be sent: visible characters, blanks and tabs between them, and what is beyond ASCII (RFC
+/// 9110 section 5.5) but for the control characters there, which some servers take for line ends (D185).
 fn is_field(value: &[u8]) -> bool {
     value.split(|&byte| byte == b'\t').all(|part| !text::has_control_characters(part))
 }

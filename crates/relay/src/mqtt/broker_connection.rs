@@ -66,7 +66,8 @@ impl BrokerConnection {
         })
     }
 
-    /// Bytes from and for the broker. Those in an [`Output`] that the connection has not accepted count twice until it has.
+    /// Bytes from and for the broker. Those in an [`Output`] that the connection has not accepted count twice until
+    /// it has.
     pub(crate) fn buffered_bytes(&self) -> usize {
         self.received.len() + self.client.pending_event_bytes() + self.client.untransmitted()
     }
@@ -157,8 +158,8 @@ impl BrokerConnection {
         cx.output(Output::ConnectionSend { connection: self.connection, bytes });
     }
 
-    /// Stops reading while the client takes nothing, so that the broker is slowed down by TCP instead of its messages being
-    /// dropped (D49); and while it sends too much that produces no event (D180).
+    /// Stops reading while the client takes nothing, so that the broker is slowed down by TCP instead of its messages
+    /// being dropped (D49); and while it sends too much that produces no event (D180).
     pub(crate) fn pause_or_resume(&mut self, cx: &mut Context<'_>) {
         let is_slowed = self.slowed_until.is_some();
         let pause = !self.received.is_empty() || !self.client.can_receive() || is_slowed;

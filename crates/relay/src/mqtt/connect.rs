@@ -86,8 +86,8 @@ fn options(request: &Connect<'_>) -> Option<ConnectOptions> {
         maximum_packet_size: limits::MAX_BROKER_PACKET,
         ..ConnectOptions::new(version, request.client_id)
     };
-    // The client checks the options when it is made. This one is dropped: it shows now, and not after a connection has been
-    // established, whether the broker may be sent them.
+    // The client checks the options when it is made. This one is dropped: it shows now, and not after a connection
+    // has been established, whether the broker may be sent them.
     Client::new(&options, Limits::default(), Instant::ZERO).ok()?;
     Some(options)
 }

@@ -79,8 +79,8 @@ impl EndCause {
     }
 }
 
-/// The end of a channel whose broker has ended the connection. The disconnect response follows everything the broker sent
-/// before, and the end of the channel follows the response (D50).
+/// The end of a channel whose broker has ended the connection. The disconnect response follows everything the broker
+/// sent before, and the end of the channel follows the response (D50).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Closing {
     /// The disconnect response.

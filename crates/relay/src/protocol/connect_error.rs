@@ -7,8 +7,8 @@ use core::fmt;
 use link::mqtt::RequestState;
 use mqtt::ProtocolError;
 
-/// Why a connect to a broker or HTTPS server failed (M19 to M21). One list for every place that reports it, so that no two of them
-/// disagree (D190).
+/// Why a connect to a broker or HTTPS server failed (M19 to M21). One list for every place that reports it, so that
+/// no two of them disagree (D190).
 ///
 /// Texts from the other end are not trusted: they are escaped where they are shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub enum ConnectError {
     TlsRequired,
     /// The certificates or the private key the application gave cannot be used.
     InvalidCredentials,
-    /// The application took the connect back (D93).
+    /// The application cancelled the connect (D93).
     Withdrawn,
     /// The account has as many outbound connections as it may (D122).
     TooMany,
@@ -83,7 +83,7 @@ pub enum ConnectError {
     MqttClosed,
     /// The connection was lost before CONNACK.
     MqttLost,
-    /// No CONNACK came in time (D95).
+    /// No CONNACK arrived in time (D95).
     MqttTimedOut,
 }
 
@@ -168,7 +168,7 @@ impl fmt::Display for ConnectError {
             Self::ControlCharacter => "a control character in the host, client id, user name or will topic",
             Self::TlsRequired => "this cloud connects to brokers over TLS only",
             Self::InvalidCredentials => "the certificates or the private key given cannot be used",
-            Self::Withdrawn => "the application took the connect back",
+            Self::Withdrawn => "the application cancelled the connect",
             Self::TooMany => "the account has as many outbound connections as it may",
             Self::NotAllowed => "the address is not allowed",
             Self::TooManyLookups => "too many host names are being looked up",
@@ -181,7 +181,7 @@ impl fmt::Display for ConnectError {
             Self::TlsTimedOut => "TLS handshake timed out",
             Self::NotTls => "what the server sent is not TLS",
             Self::TlsClosed => "the server closed the connection during the TLS handshake",
-            Self::UnknownCa => "the server's certificate is of an unknown authority",
+            Self::UnknownCa => "the server's certificate is from an unknown authority",
             Self::CertificateExpired => "the server's certificate has expired",
             Self::CertificateNotYetValid => "the server's certificate is not valid yet",
             Self::ClientCertificateRequired => "the server requires a client certificate",

@@ -1,5 +1,5 @@
-//! Debug output of what a relay asks for, without the bytes that are passed on: they contain payloads, passwords, keys and
-//! configuration values.
+//! Debug output of what a relay asks for, without the bytes that are passed on: they contain payloads, passwords,
+//! keys and configuration values.
 
 use core::fmt;
 

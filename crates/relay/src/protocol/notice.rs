@@ -63,8 +63,8 @@ pub enum Notice {
         /// Why.
         error: ConnectError,
     },
-    /// Connects to a broker failed so often that the next ones are delayed: an application in a loop must not load the broker and
-    /// the cloud (D197). Sent once, until a connection lasts.
+    /// Connects to a broker failed so often that the next ones are delayed: an application in a loop must not load
+    /// the broker and the cloud (D197). Sent once, until a connection lasts.
     ConnectDelayed {
         /// The channel.
         channel: u8,

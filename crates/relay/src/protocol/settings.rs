@@ -8,7 +8,8 @@ use crate::limits;
 /// How a relay works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Wall time at the moment of [`crate::DeviceRelay::new`]: the device has no clock of its own and gets it from here (D25).
+    /// Wall time at the moment of [`crate::DeviceRelay::new`]: the device has no clock of its own and gets it from
+    /// here (D25).
     pub wall_time: WallTime,
     /// After which a device that sent nothing sends a PING (link.md §3); whole seconds.
     pub keepalive: Duration,
@@ -20,8 +21,8 @@ pub struct Settings {
     pub tls_ports: TlsPorts,
     /// The longest pause before a connect after earlier ones to the same broker failed; 0 is none (D197).
     pub reconnect_delay: Duration,
-    /// Messages a second one channel may receive; more end it, since an application that cannot keep up would never catch up
-    /// (D51).
+    /// Messages a second one channel may receive; more end it, since an application that cannot keep up would never
+    /// catch up (D51).
     pub messages_per_second: u32,
     /// Packets a second read from a broker that produce neither message nor response; 0 is no limit (D180).
     pub broker_packets_per_second: u32,

@@ -3,9 +3,9 @@
 /// Most ports there can be.
 const MAX_PORTS: usize = 16;
 
-/// Ports on which a broker is reached over TLS, verified with the public authorities, where the application gives no TLS
-/// credentials: on these ports plain MQTT would reach no broker and expose the password to everyone on the way (D196). On any other port that means
-/// plain TCP (M46).
+/// Ports on which a broker is reached over TLS, verified with the public authorities, where the application gives no
+/// TLS credentials: on these ports plain MQTT would reach no broker and expose the password to everyone on the way
+/// (D196). On any other port that means plain TCP (M46).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TlsPorts {
     /// 0 is no port.

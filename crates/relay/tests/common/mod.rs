@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its part of the harness")]
 
 mod requests;
-mod wires;
+mod sockets;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -21,7 +21,7 @@ use relay::{
 use sansio::{Duration, Instant, WallTime};
 
 pub(crate) use requests::*;
-pub(crate) use wires::{Life, Wire};
+pub(crate) use sockets::{Socket, SocketState};
 
 /// When every rig starts.
 pub(crate) const START: Instant = Instant::from_secs(1);
@@ -35,9 +35,9 @@ pub(crate) const HELLO: Hello = Hello {
     image: [0xab; 32],
 };
 
-/// What the device was told, whole.
+/// What the device received, in whole items.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum Received {
     Welcome { wall: u64, logging: bool },
     Time { wall: u64 },
     LogTaken { sequence: u32 },
@@ -57,8 +57,8 @@ pub(crate) struct Rig {
     pub device: DeviceLink,
     /// Every byte the device was sent since last emptied.
     pub bytes: Vec<u8>,
-    pub told: Vec<Told>,
-    pub wires: BTreeMap<u32, Wire>,
+    pub received: Vec<Received>,
+    pub sockets: BTreeMap<u32, Socket>,
     pub targets: Vec<(ConnectionId, Target)>,
     pub lookups: Vec<(LookupId, Vec<LookupKey>)>,
     pub exchanges: Vec<(ExchangeId, HttpRequest)>,
@@ -68,9 +68,9 @@ pub(crate) struct Rig {
     pub notices: Vec<Notice>,
     pub disconnected: Option<ByeReason>,
     pub violation: Option<Violation>,
-    /// Gives ring room back as soon as something came.
+    /// The application reads as soon as something arrives.
     pub reads: bool,
-    /// Broker connections take bytes as soon as they are given.
+    /// Broker connections accept bytes at once.
     pub writes: bool,
     assembling: BTreeMap<u8, (u8, Vec<u8>)>,
     unread: BTreeMap<u8, VecDeque<u32>>,
@@ -85,8 +85,8 @@ impl Rig {
             relay: DeviceRelay::new(START, Settings { wall_time: WallTime::from_micros(WALL), ..settings }),
             device,
             bytes: Vec::new(),
-            told: Vec::new(),
-            wires: BTreeMap::new(),
+            received: Vec::new(),
+            sockets: BTreeMap::new(),
             targets: Vec::new(),
             lookups: Vec::new(),
             exchanges: Vec::new(),
@@ -107,8 +107,8 @@ impl Rig {
     pub(crate) fn open_with(settings: Settings) -> Self {
         let mut rig = Self::connected_with(settings);
         rig.pump();
-        assert_eq!(rig.told, [Told::Welcome { wall: WALL, logging: settings.logging }]);
-        rig.told.clear();
+        assert_eq!(rig.received, [Received::Welcome { wall: WALL, logging: settings.logging }]);
+        rig.received.clear();
         rig
     }
 
@@ -116,7 +116,7 @@ impl Rig {
         Self::open_with(Settings { notices: true, ..Settings::default() })
     }
 
-    /// With an MQTT channel on which nothing was asked for.
+    /// With an MQTT channel on which nothing has been requested.
     pub(crate) fn with_channel(ring: u32) -> (Self, u8) {
         let mut rig = Self::open();
         let channel = rig.open_channel(ChannelType::Mqtt, ring);
@@ -130,7 +130,7 @@ impl Rig {
         (rig, channel)
     }
 
-    /// Connects a channel to a broker; what came of it is checked and forgotten.
+    /// Connects a channel to a broker; the outcome is checked and dropped.
     pub(crate) fn connect(&mut self, channel: u8, version5: bool, connection: u32) {
         self.send(
             channel,
@@ -140,9 +140,9 @@ impl Rig {
         self.opened(connection);
         self.broker_sends(connection, connack(version5));
         let answer = Answer::Connected(Outcome { state: RequestState::Completed, reason: 0 });
-        assert_eq!(self.told, [Told::Answer { channel, answer }]);
-        self.told.clear();
-        self.wire(connection).sent.clear();
+        assert_eq!(self.received, [Received::Answer { channel, answer }]);
+        self.received.clear();
+        self.socket(connection).sent.clear();
     }
 
     pub(crate) fn open_channel(&mut self, channel_type: ChannelType, ring: u32) -> u8 {
@@ -151,25 +151,25 @@ impl Rig {
         channel
     }
 
-    pub(crate) fn wire(&mut self, connection: u32) -> &mut Wire {
-        self.wires.get_mut(&connection).unwrap()
+    pub(crate) fn socket(&mut self, connection: u32) -> &mut Socket {
+        self.sockets.get_mut(&connection).unwrap()
     }
 
-    /// The bytes the broker got since last asked.
+    /// The bytes the broker received since the last call.
     pub(crate) fn sent(&mut self, connection: u32) -> Vec<u8> {
-        std::mem::take(&mut self.wire(connection).sent)
+        std::mem::take(&mut self.socket(connection).sent)
     }
 
-    pub(crate) fn told(&mut self) -> Vec<Told> {
-        std::mem::take(&mut self.told)
+    pub(crate) fn received(&mut self) -> Vec<Received> {
+        std::mem::take(&mut self.received)
     }
 
     pub(crate) fn answers(&mut self) -> Vec<Answer> {
-        let answer = |told: Told| match told {
-            Told::Answer { answer, .. } => Some(answer),
+        let answer = |received: Received| match received {
+            Received::Answer { answer, .. } => Some(answer),
             _ => None,
         };
-        self.told().into_iter().filter_map(answer).collect()
+        self.received().into_iter().filter_map(answer).collect()
     }
 
     // --- Inputs.
@@ -183,14 +183,14 @@ impl Rig {
     }
 
     pub(crate) fn opened(&mut self, connection: u32) {
-        let wire = self.wire(connection);
-        assert_eq!(wire.life, Life::Opening);
-        wire.life = Life::Open;
+        let socket = self.socket(connection);
+        assert_eq!(socket.state, SocketState::Opening);
+        socket.state = SocketState::Open;
         self.input(Input::ConnectionOpened { connection: ConnectionId(connection) });
     }
 
     pub(crate) fn failed(&mut self, connection: u32, error: relay::ConnectError) {
-        self.wire(connection).life = Life::Closed;
+        self.socket(connection).state = SocketState::Closed;
         self.input(Input::ConnectionFailed { connection: ConnectionId(connection), error });
     }
 
@@ -205,13 +205,13 @@ impl Rig {
     }
 
     pub(crate) fn broker_ends(&mut self, connection: u32, end: ConnectionEnd) {
-        self.wire(connection).life = Life::Closed;
+        self.socket(connection).state = SocketState::Closed;
         self.input(Input::ConnectionClosed { connection: ConnectionId(connection), end });
     }
 
     /// The connection takes up to `most` bytes.
     pub(crate) fn written(&mut self, connection: u32, most: usize) {
-        let bytes = self.wire(connection).take(most);
+        let bytes = self.socket(connection).take(most);
         self.input(Input::ConnectionWritten { connection: ConnectionId(connection), bytes });
     }
 
@@ -271,7 +271,7 @@ impl Rig {
 
     // --- What comes out.
 
-    /// Lets everything settle.
+    /// Passes everything on until nothing more happens.
     pub(crate) fn pump(&mut self) {
         loop {
             let mut out = [0; 512];
@@ -302,13 +302,13 @@ impl Rig {
         match output {
             Output::LinkSend(bytes) => self.deliver(&bytes),
             Output::OpenConnection { connection, target } => {
-                assert!(self.wires.insert(connection.0, Wire::default()).is_none(), "a name used twice");
+                assert!(self.sockets.insert(connection.0, Socket::default()).is_none(), "a name used twice");
                 self.targets.push((connection, target));
             }
-            Output::ConnectionSend { connection, bytes } => self.wire(connection.0).give(&bytes),
-            Output::CloseConnection { connection, abort } => self.wire(connection.0).close(abort),
-            Output::PauseReading { connection } => self.wire(connection.0).pause(true),
-            Output::ResumeReading { connection } => self.wire(connection.0).pause(false),
+            Output::ConnectionSend { connection, bytes } => self.socket(connection.0).give(&bytes),
+            Output::CloseConnection { connection, abort } => self.socket(connection.0).close(abort),
+            Output::PauseReading { connection } => self.socket(connection.0).pause(true),
+            Output::ResumeReading { connection } => self.socket(connection.0).pause(false),
             Output::Lookup { lookup, keys } => self.lookups.push((lookup, keys)),
             Output::HttpRequest { exchange, request } => self.exchanges.push((exchange, request)),
             Output::CancelHttp { exchange } => self.cancelled.push(exchange),
@@ -324,12 +324,12 @@ impl Rig {
             return false;
         }
         let mut any = false;
-        for connection in self.wires.keys().copied().collect::<Vec<_>>() {
-            let wire = self.wire(connection);
-            if wire.untaken.is_empty() || wire.life != Life::Open {
+        for connection in self.sockets.keys().copied().collect::<Vec<_>>() {
+            let socket = self.socket(connection);
+            if socket.untaken.is_empty() || socket.state != SocketState::Open {
                 continue;
             }
-            let bytes = wire.take(usize::MAX);
+            let bytes = socket.take(usize::MAX);
             any = true;
             let input = Input::ConnectionWritten { connection: ConnectionId(connection), bytes };
             self.relay.handle(self.now, input).unwrap();
@@ -350,14 +350,14 @@ impl Rig {
             if let Event::Window { .. } = event {
                 continue;
             }
-            self.told.push(match event {
-                Event::Welcome { wall, logging } => Told::Welcome { wall: wall.as_micros(), logging },
-                Event::Time { wall } => Told::Time { wall: wall.as_micros() },
-                Event::LogTaken { sequence } => Told::LogTaken { sequence },
-                Event::Logging { enabled } => Told::Logging { enabled },
-                Event::Bye { reason } => Told::Bye { reason },
-                Event::Closed { channel, reason } => Told::Closed { channel, reason },
-                Event::Answer { channel, answer } => Told::Answer { channel, answer },
+            self.received.push(match event {
+                Event::Welcome { wall, logging } => Received::Welcome { wall: wall.as_micros(), logging },
+                Event::Time { wall } => Received::Time { wall: wall.as_micros() },
+                Event::LogTaken { sequence } => Received::LogTaken { sequence },
+                Event::Logging { enabled } => Received::Logging { enabled },
+                Event::Bye { reason } => Received::Bye { reason },
+                Event::Closed { channel, reason } => Received::Closed { channel, reason },
+                Event::Answer { channel, answer } => Received::Answer { channel, answer },
                 Event::Window { .. } | Event::Item(_) => unreachable!(),
             });
         }
@@ -371,32 +371,32 @@ impl Rig {
         }
         let (kind, bytes) = self.assembling.remove(&fragment.channel).unwrap();
         let channel = fragment.channel;
-        let (told, content) = match kind {
+        let (received, content) = match kind {
             to_device::MESSAGE => {
                 let (head, length) = MessageHead::decode(&bytes).unwrap().unwrap();
                 let (topic, payload) = bytes[length..].split_at(head.topic as usize);
                 let (topic, payload) = (topic.to_vec(), payload.to_vec());
                 let MessageHead { delivery, retain, .. } = head;
-                (Told::Message { channel, delivery, retain, topic, payload }, bytes.len() - length)
+                (Received::Message { channel, delivery, retain, topic, payload }, bytes.len() - length)
             }
             to_device::LOST => {
                 let (head, length) = LostHead::decode(&bytes).unwrap().unwrap();
                 let topic = bytes[length..].to_vec();
-                (Told::Lost { channel, length: head.message_len, topic }, bytes.len() - length)
+                (Received::Lost { channel, length: head.message_len, topic }, bytes.len() - length)
             }
             to_device::CONFIG_RESPONSE => config(channel, &bytes),
             to_device::HTTP_RESPONSE => http(channel, &bytes),
             _ => panic!("kind {kind}"),
         };
         self.device.store(channel, content as u32).expect("no more than the ring");
-        self.told.push(told);
+        self.received.push(received);
         self.unread.entry(channel).or_default().push_back(content as u32);
         if self.reads {
             self.read(channel, usize::MAX);
         }
     }
 
-    /// How many items the application has not taken.
+    /// How many items the application has not read.
     pub(crate) fn unread(&self, channel: u8) -> usize {
         self.unread.get(&channel).map_or(0, VecDeque::len)
     }
@@ -405,7 +405,7 @@ impl Rig {
         self.unread.get(&channel).map_or(0, |items| items.iter().sum())
     }
 
-    /// The application takes up to so many items.
+    /// The application reads up to `most` items.
     pub(crate) fn read(&mut self, channel: u8, most: usize) {
         let Some(items) = self.unread.get_mut(&channel) else { return };
         for _ in 0..most {
@@ -414,14 +414,14 @@ impl Rig {
         }
     }
 
-    /// Forgets what a channel whose number is used anew had.
+    /// Drops what an earlier channel of the same number had.
     pub(crate) fn forget(&mut self, channel: u8) {
         self.unread.remove(&channel);
         self.assembling.remove(&channel);
     }
 }
 
-fn config(channel: u8, bytes: &[u8]) -> (Told, usize) {
+fn config(channel: u8, bytes: &[u8]) -> (Received, usize) {
     let (head, length) = ConfigHead::decode(bytes).unwrap().unwrap();
     let mut values = &bytes[length..];
     let content = values.len();
@@ -432,10 +432,10 @@ fn config(channel: u8, bytes: &[u8]) -> (Told, usize) {
         values = rest;
     }
     assert_eq!(values, b"");
-    (Told::Config { channel, result: head.result.code(), items }, content)
+    (Received::Config { channel, result: head.result.code(), items }, content)
 }
 
-fn http(channel: u8, bytes: &[u8]) -> (Told, usize) {
+fn http(channel: u8, bytes: &[u8]) -> (Received, usize) {
     let (head, length) = ResponseHead::decode(bytes).unwrap().unwrap();
     let mut rest = &bytes[length..];
     let content = rest.len();
@@ -446,9 +446,9 @@ fn http(channel: u8, bytes: &[u8]) -> (Told, usize) {
         rest = after;
     }
     let ResponseHead { result, status, .. } = head;
-    (Told::Http { channel, result: result.code(), status, headers, body: rest.to_vec() }, content)
+    (Received::Http { channel, result: result.code(), status, headers, body: rest.to_vec() }, content)
 }
 
-pub(crate) fn answer(channel: u8, answer: Answer) -> Told {
-    Told::Answer { channel, answer }
+pub(crate) fn answer(channel: u8, answer: Answer) -> Received {
+    Received::Answer { channel, answer }
 }

@@ -124,7 +124,7 @@ pub(crate) fn acknowledge(delivery: u32) -> Vec<u8> {
     bytes[..length].to_vec()
 }
 
-// --- What a broker says.
+// --- What a broker sends.
 
 pub(crate) fn connack(version5: bool) -> &'static [u8] {
     if version5 { &[0x20, 3, 0, 0, 0] } else { &[0x20, 2, 0, 0] }
@@ -160,7 +160,7 @@ pub(crate) fn puback(packet_id: u8) -> [u8; 4] {
     [0x40, 2, 0, packet_id]
 }
 
-// --- What a device is told.
+// --- What a device receives.
 
 pub(crate) fn outcome(state: RequestState, reason: u32) -> Outcome {
     Outcome { state, reason }

@@ -6,7 +6,7 @@ use crate::reason;
 
 /// Shows M55, M56.
 #[test]
-fn the_broker_accepts_and_a_kept_session_is_told() {
+fn the_broker_accepts_and_a_stored_session_is_reported() {
     for version in BOTH {
         let options = ConnectOptions { clean_start: false, ..ConnectOptions::new(version, b"dev") };
         let mut client = connecting(&options, Limits::default());
@@ -45,9 +45,9 @@ fn no_answer_comes_before_connack() {
     assert_fails(&mut connecting(&ConnectOptions::new(V5, b"dev"), Limits::default()), b"\xe0\x00", 0x82);
 }
 
-/// Shows D190: the cause is told by the first byte, however long the packet would be it seems to begin.
+/// Shows D190: the cause is known from the first byte, however long the packet would be that it seems to begin.
 #[test]
-fn what_is_not_mqtt_at_all_is_told_apart_at_once() {
+fn what_is_not_mqtt_is_detected_at_once() {
     for (bytes, cause) in [
         (&b"HTTP/1.1 400 Bad Request"[..], "HTTP instead of MQTT, by its first byte"),
         (b"\x15\x03\x03\x00\x02", "TLS instead of MQTT: on this port the broker expects TLS"),

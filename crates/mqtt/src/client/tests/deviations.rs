@@ -1,4 +1,4 @@
-//! Departures from MQTT that do no harm (D192): the client lives, counts them, and keeps what it promised.
+//! Departures from MQTT that do no harm (D192): the client continues, counts them, and keeps its promises.
 
 use super::*;
 use crate::deviation::Deviation;
@@ -98,7 +98,7 @@ fn a_release_of_an_earlier_connection_is_completed() {
         let mut client = connected(version);
         feed(&mut client, b"\x62\x02\x12\x34");
         assert_eq!(sent(&mut client), b"\x70\x02\x12\x34");
-        assert!(seen(&mut client).is_empty(), "a kept session may owe one");
+        assert!(seen(&mut client).is_empty(), "a stored session may contain one");
     }
 }
 
@@ -116,7 +116,8 @@ fn a_broker_that_reads_no_answers_is_read_no_more() {
     assert!(client.can_receive());
 }
 
-/// A publish of QoS 1 the broker answers as if it were QoS 2 is with the broker, and a PUBREC for an earlier client's is answered.
+/// A publish of QoS 1 the broker answers as if it were QoS 2 is with the broker, and a PUBREC for an earlier client's
+/// is answered.
 #[test]
 fn pubrec_is_brought_to_its_end() {
     for version in BOTH {
@@ -266,7 +267,8 @@ fn an_unsuback_without_codes_means_success() {
     assert_eq!(seen(&mut client), [(Deviation::MissingReasonCodes, 1)]);
 }
 
-/// What tells an application something else than what happened ends the connection, however harmless it looks.
+/// What would report to an application something else than what happened ends the connection, however harmless it
+/// looks.
 #[test]
 fn what_would_break_a_promise_still_ends_the_connection() {
     for version in BOTH {

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_fault_is_told_to_a_version_5_broker_and_ends_the_connection() {
+fn a_violation_is_sent_to_a_version_5_broker_and_ends_the_connection() {
     for version in BOTH {
         assert_fails(&mut connected(version), b"\x00\x00", 0x81);
         assert_fails(&mut connected(version), b"\x82\x02\x00\x01", 0x82);

@@ -202,7 +202,7 @@ fn what_the_broker_does_not_offer_is_refused_here() {
 
 /// Shows D46, M34.
 #[test]
-fn what_mqtt_does_not_allow_is_refused_and_the_connection_goes_on() {
+fn what_mqtt_does_not_allow_is_refused_and_the_connection_continues() {
     for version in BOTH {
         let mut client = connected(version);
         for topic in [&b""[..], b"a/#", b"+", b"a\0", b"\xff"] {
@@ -227,7 +227,7 @@ fn before_connack_and_after_the_end_nothing_is_taken() {
 }
 
 #[test]
-fn what_still_waits_at_the_end_is_given_up() {
+fn what_still_waits_at_the_end_is_dropped() {
     let mut client = connected_v5(&[0x21, 0, 1]);
     client.publish(1, b"t", b"", 1, false).expect("taken");
     client.publish(2, b"t", &[0; 1000], 1, false).expect("taken");

@@ -3,18 +3,19 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::codec::{Connect, Fault, Publish, Version, reason};
-use super::hub::{Message, Seat};
+use super::codec::{Connect, ProtocolError, Publish, Version, reason};
+use super::hub::{Message, Registration};
 use super::{Event, MAX_IN_FLIGHT, MAX_TOPIC_ALIAS, Shared};
 
-/// What exists once CONNECT was accepted. Dropping it takes the client out of the hub and, unless it disconnected,
-/// publishes its will (M37): also when the connection's task dies of a fault.
-pub(super) struct Session {
+/// A client whose CONNECT was accepted. Dropping it unregisters the client and, unless it disconnected, publishes its
+/// will (M37): also when the connection's task panics.
+pub(super) struct AcceptedClient {
     shared: Arc<Shared>,
-    pub client: String,
-    pub seat: Seat,
+    /// The client id.
+    pub id: String,
+    pub registration: Registration,
     pub version: Version,
-    /// Largest packet the client takes, in bytes.
+    /// Largest packet the client accepts, in bytes.
     pub maximum_packet_size: u32,
     will: Option<Message>,
     is_clean: bool,
@@ -23,20 +24,20 @@ pub(super) struct Session {
     /// QoS 1 messages sent and not acknowledged.
     in_flight: BTreeSet<u16>,
     last_id: u16,
-    /// QoS 2 messages taken whose PUBREL has not come.
+    /// QoS 2 messages accepted whose PUBREL has not arrived.
     unreleased: BTreeSet<u16>,
     aliases: HashMap<u16, String>,
 }
 
-impl Session {
-    /// Takes a client in, in place of an older connection with the same id.
-    pub(crate) fn new(shared: Arc<Shared>, client: String, connect: Connect) -> Self {
-        let seat = shared.hub().enter(&client);
+impl AcceptedClient {
+    /// Registers a client, in place of an older connection with the same id.
+    pub(crate) fn new(shared: Arc<Shared>, id: String, connect: Connect) -> Self {
+        let registration = shared.hub().register(&id);
         let name = connect.version.name();
-        let session = Self {
+        let accepted = Self {
             shared,
-            client,
-            seat,
+            id,
+            registration,
             version: connect.version,
             maximum_packet_size: connect.maximum_packet_size,
             will: connect.will,
@@ -48,12 +49,12 @@ impl Session {
             unreleased: BTreeSet::new(),
             aliases: HashMap::new(),
         };
-        session.tell(Event::Connected { client: session.client.clone(), version: name });
-        session
+        accepted.emit(Event::Connected { client: accepted.id.clone(), version: name });
+        accepted
     }
 
-    /// Tells the broker's observers.
-    pub(crate) fn tell(&self, event: Event) {
+    /// Emits an event to the broker's observer.
+    pub(crate) fn emit(&self, event: Event) {
         (self.shared.watch)(event);
     }
 
@@ -82,13 +83,13 @@ impl Session {
         self.in_flight.contains(&id)
     }
 
-    /// Notes a QoS 2 message. False: it came before and is only to be confirmed once more (MQTT-4.3.3-10).
-    pub(crate) fn receive_exactly_once(&mut self, id: u16) -> Result<bool, Fault> {
+    /// Notes a QoS 2 message. False: it was received before and only needs to be confirmed again (MQTT-4.3.3-10).
+    pub(crate) fn receive_exactly_once(&mut self, id: u16) -> Result<bool, ProtocolError> {
         let is_new = self.unreleased.insert(id);
         let is_over = self.version == Version::V5 && self.unreleased.len() > usize::from(MAX_IN_FLIGHT);
         if is_over {
             let why = "more QoS 2 messages than the Receive Maximum"; // MQTT-3.3.4-7
-            return Err(Fault { code: reason::RECEIVE_MAXIMUM_EXCEEDED, why });
+            return Err(ProtocolError { code: reason::RECEIVE_MAXIMUM_EXCEEDED, why });
         }
         Ok(is_new)
     }
@@ -99,39 +100,41 @@ impl Session {
     }
 
     /// Puts the topic of an alias into the message, or learns the alias (MQTT 5, 3.3.2.3.4).
-    pub(crate) fn resolve_alias(&mut self, publish: &mut Publish) -> Result<(), Fault> {
+    pub(crate) fn resolve_alias(&mut self, publish: &mut Publish) -> Result<(), ProtocolError> {
         let Some(alias) = publish.topic_alias else { return Ok(()) };
         let topic = &mut publish.message.topic;
-        let invalid = |why| Fault { code: reason::TOPIC_ALIAS_INVALID, why };
+        let invalid = |why| ProtocolError { code: reason::TOPIC_ALIAS_INVALID, why };
         if alias > MAX_TOPIC_ALIAS {
             return Err(invalid("a topic alias above the maximum"));
         }
         if topic.is_empty() {
-            topic.clone_from(self.aliases.get(&alias).ok_or(Fault::protocol("a topic alias never defined"))?);
+            topic.clone_from(
+                self.aliases.get(&alias).ok_or(ProtocolError::protocol("a topic alias never defined"))?,
+            );
         } else {
             self.aliases.insert(alias, topic.clone());
         }
         Ok(())
     }
 
-    /// The client sent DISCONNECT: it is gone on purpose, and its will only goes out if it says so (MQTT-3.14.4-3).
-    pub(crate) fn disconnect(&mut self, code: u8, sets_session_expiry: bool) -> Result<(), Fault> {
+    /// The client sent DISCONNECT: its will is published only if it says so (MQTT-3.14.4-3).
+    pub(crate) fn disconnect(&mut self, code: u8, sets_session_expiry: bool) -> Result<(), ProtocolError> {
         if sets_session_expiry && !self.has_session_expiry {
-            return Err(Fault::protocol("a session expiry where CONNECT had none")); // MQTT 5, 3.14.2.2.2
+            return Err(ProtocolError::protocol("a session expiry where CONNECT had none")); // MQTT 5, 3.14.2.2.2
         }
         self.is_clean = code == reason::SUCCESS;
         Ok(())
     }
 }
 
-impl Drop for Session {
+impl Drop for AcceptedClient {
     fn drop(&mut self) {
-        self.shared.hub().leave(&self.client, self.seat.number);
-        let client = std::mem::take(&mut self.client);
+        self.shared.hub().unregister(&self.id, self.registration.number);
+        let client = std::mem::take(&mut self.id);
         if let Some(message) = self.will.take().filter(|_| !self.is_clean) {
             self.shared.hub().publish(&client, &message);
-            self.tell(Event::Published { client: client.clone(), message });
+            self.emit(Event::Published { client: client.clone(), message });
         }
-        self.tell(Event::Disconnected { client, clean: self.is_clean });
+        self.emit(Event::Disconnected { client, clean: self.is_clean });
     }
 }
