@@ -1,4 +1,4 @@
-//! The name of an account.
+//! The id of an account.
 
 use std::fmt;
 
@@ -22,7 +22,7 @@ impl AccountId {
     /// A new id of 128 random bits.
     pub(crate) fn random() -> Self {
         let text = format!("AC{}", random::hex_digits());
-        Self::parse(&text).expect("made to the rule")
+        Self::parse(&text).expect("the format of an id")
     }
 
     /// The id as text.

@@ -1,4 +1,4 @@
-//! Reading the common name of a certificate whose signature has been checked.
+//! Reads the common name of a certificate whose signature has been verified.
 
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;

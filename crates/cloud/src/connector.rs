@@ -1,8 +1,9 @@
-//! Connections to brokers and HTTPS servers: name, address, TCP, TLS, and for each of these the cause when it fails.
+//! Connections to brokers and HTTPS servers: name, address, TCP, TLS, and for each of these the cause of a failure.
 //!
-//! - `resolve.rs`: names the operator points elsewhere. `names.rs`: name resolution; `places.rs`: who may use it when not everybody
-//!   can. `interfaces.rs`: this machine's own addresses. `trust.rs`: which certificates are believed; `given.rs`: where
-//!   the application names the authorities. `failure.rs`: from an error to its cause.
+//! - `resolve.rs`: names the operator maps to other addresses. `resolver.rs`: name resolution; `lookup_slots.rs`: its fairness.
+//!   `interfaces.rs`: this machine's own addresses.
+//! - `trust.rs`: which servers are trusted; `private_ca.rs`: where the application names the authorities; `server_policy.rs`: rustls's
+//!   interface to both. `failure.rs`: the causes of failures.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use crate::destinations::Destinations;
-use crate::limits::{DIALLED_ADDRESSES, Limits};
+use crate::limits::{Limits, MAX_DIALLED_ADDRESSES};
 
 mod failure;
 mod interfaces;
@@ -23,6 +24,7 @@ mod lookup_slots;
 mod private_ca;
 mod resolve;
 mod resolver;
+mod server_policy;
 mod trust;
 
 pub(crate) use failure::connection_end;
@@ -34,12 +36,12 @@ use trust::Tls;
 pub(crate) use trust::provider;
 pub use trust::{AuthoritiesError, Trust, read_authorities};
 
-/// A connection to a broker or server: bytes both ways.
+/// An open connection to a broker or server.
 pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
 
-/// Makes connections for every device.
+/// Opens connections for every device.
 pub struct Connector {
     destinations: Destinations,
     resolve: Vec<Resolve>,
@@ -50,7 +52,7 @@ pub struct Connector {
 }
 
 impl Connector {
-    /// A connector that may reach `destinations` and what `resolve` names, and believes servers as `trust` says.
+    /// A connector that may reach `destinations` and the addresses in `resolve`, and trusts servers as `trust` says.
     pub fn new(destinations: Destinations, resolve: Vec<Resolve>, trust: Trust, limits: &Limits) -> Self {
         Self {
             destinations,
@@ -62,7 +64,7 @@ impl Connector {
         }
     }
 
-    /// The same, but names are looked up at these DNS servers rather than those of the system; none means those of the system.
+    /// Uses these DNS servers, if there are any, instead of the system's.
     pub fn with_name_servers(mut self, name_servers: Vec<SocketAddr>, limits: &Limits) -> Self {
         if !name_servers.is_empty() {
             self.resolver = Resolver::new(name_servers, limits);
@@ -70,24 +72,24 @@ impl Connector {
         self
     }
 
-    /// Connects to `target`, with TLS if it says so, on nobody's behalf.
+    /// Connects to `target` for the cloud itself.
     #[cfg(test)]
     pub(crate) async fn connect(&self, target: Target) -> Result<Box<dyn Transport>, ConnectError> {
         self.connect_for(Owner::default(), target).await
     }
 
-    /// Connects to `target`, with TLS if it says so. Looking up its name is charged to `owner`.
+    /// Connects to `target`, by TLS if it says so. The name look-up counts for `owner`.
     pub(crate) async fn connect_for(
         &self,
         owner: Owner,
         target: Target,
     ) -> Result<Box<dyn Transport>, ConnectError> {
-        // Judged first: a request that can never succeed should not reach the network.
+        // Checked first, so that credentials that can never work do not reach the network.
         let tls = target.tls.as_ref().map(|tls| self.trust.config(tls)).transpose()?;
-        self.reach(owner, &target.host, target.port, tls, self.connect_timeout).await
+        self.open(owner, &target.host, target.port, tls, self.connect_timeout).await
     }
 
-    /// Connects to an HTTPS server in at most `patience`, on the same way as to a broker.
+    /// Connects to an HTTPS server in at most `patience`, in the same way as to a broker.
     pub(crate) async fn connect_https(
         &self,
         owner: Owner,
@@ -95,10 +97,10 @@ impl Connector {
         port: u16,
         patience: Duration,
     ) -> Result<Box<dyn Transport>, ConnectError> {
-        self.reach(owner, host, port, Some(self.trust.https()), patience.min(self.connect_timeout)).await
+        self.open(owner, host, port, Some(self.trust.https()), patience.min(self.connect_timeout)).await
     }
 
-    async fn reach(
+    async fn open(
         &self,
         owner: Owner,
         host: &str,
@@ -108,10 +110,11 @@ impl Connector {
     ) -> Result<Box<dyn Transport>, ConnectError> {
         let host = bare_host(host).to_owned();
         let addresses = self.addresses(owner, &host, port).await?;
-        open(host, addresses, tls, patience).await
+        open_stream(host, addresses, tls, patience).await
     }
 
-    /// Where the host may be dialled: where the operator says it is, or where its name leads if that is allowed (D62).
+    /// The addresses to dial: those the operator has configured, or those the name resolves to, as far as they are open: private
+    /// networks are not, because the cloud could reach what the application cannot (D62).
     async fn addresses(&self, owner: Owner, host: &str, port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
         if let Some(resolve) = self.resolve.iter().find(|resolve| resolve.is_for(host, port)) {
             return Ok(vec![resolve.to]);
@@ -123,8 +126,7 @@ impl Connector {
         self.allowed(&found, port).await
     }
 
-    /// Those of the addresses that may be connected to. These very addresses are dialled, so that a name cannot lead elsewhere
-    /// after it was judged.
+    /// The addresses that may be connected to. These very addresses are dialled: resolving the name again could give others.
     async fn allowed(&self, addresses: &[IpAddr], port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
         let own = self.interfaces.own().await.map_err(|_| ConnectError::NotAllowed)?;
         let open = addresses.iter().filter(|address| self.destinations.is_open(**address, &own));
@@ -133,13 +135,13 @@ impl Connector {
     }
 }
 
-/// The host without the brackets an IPv6 address wears in a URL.
+/// The host without the brackets of an IPv6 address in a URL.
 fn bare_host(host: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
-/// Makes the connection in at most `patience`.
-async fn open(
+/// Opens the connection in at most `patience`.
+async fn open_stream(
     host: String,
     addresses: Vec<SocketAddr>,
     tls: Option<Tls>,
@@ -148,7 +150,7 @@ async fn open(
     let deadline = Instant::now() + patience;
     let tcp = dial(&addresses, patience).await?;
     let Some(Tls { config, certificate }) = tls else { return Ok(Box::new(tcp)) };
-    // What resolved but cannot stand in a certificate cannot be verified.
+    // A name that no certificate can contain cannot be verified, even if it resolves.
     let name = ServerName::try_from(host)
         .map_err(|_| ConnectError::Certificate("the host's name cannot stand in one".to_owned()))?;
     let handshake = TlsConnector::from(config).connect(name, tcp);
@@ -159,10 +161,10 @@ async fn open(
     }
 }
 
-/// The first address that answers, else why the last one did not. Each has its share of the time, so that one that swallows
-/// packets does not hide the next.
+/// Connects to the first address that answers; otherwise the error of the last one. Each has its share of the time, so that one that
+/// drops packets does not prevent an attempt at the next.
 async fn dial(addresses: &[SocketAddr], patience: Duration) -> Result<TcpStream, ConnectError> {
-    let addresses = &addresses[..addresses.len().min(DIALLED_ADDRESSES)];
+    let addresses = &addresses[..addresses.len().min(MAX_DIALLED_ADDRESSES)];
     let share = patience / addresses.len().max(1) as u32;
     let mut cause = ConnectError::NameNotResolved;
     for address in addresses {

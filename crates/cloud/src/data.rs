@@ -101,6 +101,22 @@ pub struct DataFolder {
     path: PathBuf,
 }
 
+/// The key that encrypts stored secrets. It is wiped from memory when it is dropped.
+#[derive(PartialEq, Eq)]
+pub(crate) struct SecretKey(Zeroizing<[u8; 32]>);
+
+impl SecretKey {
+    pub(crate) fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SecretKey")
+    }
+}
+
 /// Held while a cloud runs on the folder, or while it is set up.
 #[derive(Debug)]
 pub struct FolderLock {
@@ -201,12 +217,13 @@ impl DataFolder {
     }
 
     /// The key that encrypts stored secrets.
-    pub(crate) fn secret_key(&self) -> Result<Zeroizing<[u8; 32]>, DataError> {
+    pub(crate) fn secret_key(&self) -> Result<SecretKey, DataError> {
         let path = self.path.join(SECRET_KEY);
         check_private(&path)?;
         let bytes = Zeroizing::new(read(&path)?);
         let key = <[u8; 32]>::try_from(&bytes[..]);
-        key.map(Zeroizing::new).map_err(|_| DataError::Damaged(path, "it is not 32 bytes long"))
+        key.map(|key| SecretKey(Zeroizing::new(key)))
+            .map_err(|_| DataError::Damaged(path, "it is not 32 bytes long"))
     }
 
     /// Path of the SQLite database.

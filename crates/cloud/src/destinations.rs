@@ -1,7 +1,8 @@
-//! Where the cloud may connect on a device's behalf (D62).
+//! Addresses to which the cloud may connect for a device. Private networks are closed, because the cloud could reach in them what the
+//! application cannot (D62).
 //!
-//! The judgement is on addresses, after the name was resolved and on the very address that is then dialled, so that a name cannot be
-//! pointed elsewhere between the two.
+//! The decision is about addresses, after the name was resolved, and the very address that was checked is dialled, so that the name
+//! cannot be changed in between.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -14,18 +15,19 @@ pub struct Range {
     length: u8,
 }
 
-/// A text that is no [`Range`].
+/// A text that is not a [`Range`].
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not an address range (like 10.0.0.0/8 or fd00::/8)")]
 pub struct RangeError(String);
 
-/// Which destinations are open: every public address that is not this machine's own, and the ranges the operator allows.
+/// The open destinations: every public address that is not this machine's own, and the ranges the operator allows.
 #[derive(Debug, Clone, Default)]
 pub struct Destinations {
     allowed: Vec<Range>,
 }
 
-/// IPv4 blocks that are not the public internet (RFC 6890 and successors), and one public address that is a metadata service.
+/// IPv4 blocks that are not public (RFC 6890 and successors), and 168.63.129.16, a public address at which a cloud provider serves
+/// metadata.
 const CLOSED_V4: [(Ipv4Addr, u8); 16] = [
     (Ipv4Addr::UNSPECIFIED, 8),
     (Ipv4Addr::new(10, 0, 0, 0), 8),
@@ -45,13 +47,13 @@ const CLOSED_V4: [(Ipv4Addr, u8); 16] = [
     (Ipv4Addr::new(240, 0, 0, 0), 4),
 ];
 
-/// The one IPv6 block from which public addresses are given out; everything else is closed.
+/// The IPv6 block of all public addresses; everything else is closed.
 const PUBLIC_V6: (Ipv6Addr, u8) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
-/// The block of NAT64 (RFC 6052): as public as the IPv4 address in it.
+/// The block of NAT64 (RFC 6052), whose addresses are as public as the IPv4 addresses in them.
 const NAT64: [(Ipv6Addr, u8); 1] = [(Ipv6Addr::new(0x64, 0xFF9B, 0, 0, 0, 0, 0, 0), 96)];
 
-/// Blocks within it that are not public: protocol assignments (Teredo among them) and documentation.
+/// Blocks within [`PUBLIC_V6`] that are not public: protocol assignments (such as Teredo) and documentation.
 const CLOSED_V6: [(Ipv6Addr, u8); 3] = [
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23),
     (Ipv6Addr::new(0x2001, 0xDB8, 0, 0, 0, 0, 0, 0), 32),
@@ -59,7 +61,7 @@ const CLOSED_V6: [(Ipv6Addr, u8); 3] = [
 ];
 
 impl Range {
-    /// The block of addresses that share the first `length` bits with `address`; `None` when the address has fewer bits.
+    /// The block of addresses whose first `length` bits are those of `address`; `None` when the address has fewer bits.
     pub fn new(address: IpAddr, length: u8) -> Option<Self> {
         (length <= bits(address).1).then_some(Self { address, length })
     }
@@ -98,12 +100,12 @@ impl FromStr for Range {
 }
 
 impl Destinations {
-    /// The public internet alone.
+    /// The public internet only.
     pub fn public() -> Self {
         Self::default()
     }
 
-    /// The public internet and the loopback addresses: for development.
+    /// The public internet and the loopback addresses, for development.
     pub fn with_loopback() -> Self {
         Self::public().allow_loopback()
     }
@@ -114,14 +116,14 @@ impl Destinations {
             .allow(Range { address: Ipv6Addr::LOCALHOST.into(), length: 128 })
     }
 
-    /// Every address there is.
+    /// Every address.
     pub fn everywhere() -> Self {
         Self::public()
             .allow(Range { address: Ipv4Addr::UNSPECIFIED.into(), length: 0 })
             .allow(Range { address: Ipv6Addr::UNSPECIFIED.into(), length: 0 })
     }
 
-    /// Opens one more range.
+    /// Opens another range.
     pub fn allow(mut self, range: Range) -> Self {
         self.allowed.push(range);
         self
@@ -132,14 +134,14 @@ impl Destinations {
         &self.allowed
     }
 
-    /// Whether the cloud may connect to `address`, on a machine whose own addresses are `own`. An own address is open only where
-    /// an allowed range contains it: whatever else listens on this machine may rely on a firewall that the cloud is behind.
+    /// Whether the cloud may connect to `address`, on a machine whose own addresses are `own`. An own address is open only if an allowed
+    /// range contains it: other services on this machine may rely on a firewall that the cloud is behind (D184).
     pub fn is_open(&self, address: IpAddr, own: &[Range]) -> bool {
         let address = address.to_canonical();
         if self.allowed.iter().any(|range| range.contains(address)) {
             return true;
         }
-        let end = translated(address);
+        let end = embedded_address(address);
         let is_own = own.iter().any(|range| range.contains(address) || range.contains(end));
         !is_own && is_public(address) && is_public(end)
     }
@@ -152,8 +154,8 @@ fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// Where packets for the address end up: NAT64 (RFC 6052) and 6to4 (RFC 3056) addresses carry an IPv4 address.
-fn translated(address: IpAddr) -> IpAddr {
+/// The address that packets finally reach: NAT64 (RFC 6052) and 6to4 (RFC 3056) addresses embed an IPv4 address.
+fn embedded_address(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = address else { return address };
     match v6.segments() {
         [0x64, 0xFF9B, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => embedded(high, low).into(),
@@ -293,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_no_range_is_refused() {
+    fn an_invalid_range_is_refused() {
         for text in ["", "10.0.0.0/33", "::/129", "10.0.0/8", "10.0.0.0/", "host/8", "10.0.0.0/-1"] {
             assert_eq!(text.parse::<Range>(), Err(RangeError(text.to_owned())));
         }

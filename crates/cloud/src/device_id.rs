@@ -1,4 +1,4 @@
-//! The name of a device.
+//! The id of a device.
 
 use std::fmt;
 
@@ -22,7 +22,7 @@ impl DeviceId {
     /// A new id of 128 random bits.
     pub(crate) fn random() -> Self {
         let text = format!("UV{}", random::hex_digits());
-        Self::parse(&text).expect("made to the rule")
+        Self::parse(&text).expect("the format of an id")
     }
 
     /// The id as text.

@@ -1,5 +1,6 @@
 //! Live events of all devices, for subscribers.
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use link::connection::ByeReason;
@@ -18,7 +19,7 @@ pub struct Event {
 }
 
 /// The kind of an event.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum EventKind {
     /// The device was admitted.
     Connected {
@@ -50,6 +51,25 @@ pub enum EventKind {
     },
     /// An event of a channel, such as a connected broker, a message, an error.
     Notice(relay::Notice),
+}
+
+impl fmt::Debug for EventKind {
+    /// Shows no text of a log line: applications may log anything.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connected { address } => f.debug_struct("Connected").field("address", address).finish(),
+            Self::Started { boot, wake_reason, image } => {
+                let mut started = f.debug_struct("Started");
+                started.field("boot", boot).field("wake_reason", wake_reason).field("image", image).finish()
+            }
+            Self::Disconnected { reason } => f.debug_struct("Disconnected").field("reason", reason).finish(),
+            Self::Log { sequence, clock, text: _ } => {
+                let mut log = f.debug_struct("Log");
+                log.field("sequence", sequence).field("clock", clock).finish_non_exhaustive()
+            }
+            Self::Notice(notice) => f.debug_tuple("Notice").field(notice).finish(),
+        }
+    }
 }
 
 /// Why the connection of a device ended.

@@ -20,6 +20,8 @@ mod cloud;
 mod cloud_config;
 pub mod connector;
 pub mod data;
+#[cfg(test)]
+mod debug_output_tests;
 pub mod destinations;
 mod device_id;
 pub mod events;

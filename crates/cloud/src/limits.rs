@@ -1,4 +1,4 @@
-//! Every bound of the cloud, with the value it has unless the operator says otherwise.
+//! Every limit of the cloud, with its default.
 
 use std::time::Duration;
 
@@ -17,187 +17,186 @@ pub const MAX_VALUE: usize = 4096;
 /// Longest unique name of a device, in bytes.
 pub const MAX_NAME: usize = 64;
 
-/// Bytes taken from a socket at a time. The buffer is on the stack of the worker, so that an idle connection owns none.
+/// Bytes read from a socket at a time. The buffer is on the stack of the worker, so that an idle connection owns none.
 pub const READ_CHUNK: usize = 8 * 1024;
 
-/// Bytes waiting to go to a device above which nothing more is read from it.
+/// Bytes queued for a device above which nothing more is read from it.
 pub const DEVICE_BACKLOG: usize = 128 * 1024;
 
-/// Log lines of a device that are not safe in the store above which nothing more is read from it, and bytes of their texts.
+/// Unstored log lines of a device above which nothing more is read from it.
 pub const LOG_BACKLOG: usize = 256;
 
-/// The bytes: as many as a device's kernel keeps at most until they are acknowledged, 128 lines of full length. So no device whose
-/// lines the store does not take is held back, and its PINGs with them, unless it breaks the kernel's own bounds.
+/// The same in bytes of text: the most that a kernel buffers until they are acknowledged, 128 lines of full length. So a device whose
+/// lines the store refuses is not held back, and its PINGs with it, unless it exceeds the kernel's own limits.
 pub const LOG_BACKLOG_BYTES: usize = 128 * link::limits::MAX_LOG_TEXT;
 
-/// Rounds one device's task may take before it lets others run.
+/// Rounds of polling after which a device's task lets others run.
 pub const SESSION_ROUNDS: usize = 16;
 
-/// Log lines waiting, all devices together, above which a connection that ends takes its waiting lines along.
+/// Unstored log lines of all devices above which those of a connection that ends are discarded. The device sends them again.
 pub const MAX_ORPHANED_LOG_LINES: usize = 16 * 1024;
 
-/// Log lines removed in one transaction, and the pause behind it, in which others write.
+/// Log lines removed in one transaction: other writers wait that long (D120).
 pub const LOG_PRUNE_CHUNK: u32 = 2000;
 
-/// The pause.
+/// Pause between two such transactions, in which others write.
 pub const LOG_PRUNE_PAUSE: Duration = Duration::from_millis(5);
 
-/// Devices waiting to be noted as connected above which more are not noted.
+/// Devices waiting to be recorded as connected above which more are not recorded.
 pub const SEEN_BACKLOG: usize = 1024;
 
-/// Log lines written in one transaction, which is one wait for the disk.
+/// Most log lines written in one transaction, which costs one wait for the disk.
 pub const LOG_BATCH: usize = 1024;
 
-/// Events a slow listener may be behind before it misses some.
+/// Events a slow subscriber may be behind before it misses some.
 pub const EVENT_QUEUE: usize = 1024;
 
-/// Host names one device may have looked up at a time: as many as a kernel has channels.
+/// Name look-ups of one device at a time: as many as a kernel has channels.
 pub const LOOKUPS_PER_DEVICE: usize = 4;
 
-/// Look-ups of host names that wait for others to end, above which more are refused.
+/// Waiting name look-ups above which more are refused.
 pub const WAITING_LOOKUPS: usize = 4096;
 
-/// Answers of name servers that are kept.
+/// Cached answers of name servers.
 pub const CACHED_ANSWERS: u64 = 1024;
 
-/// How long an answer is kept at most, whatever time to live it has.
-pub const LONGEST_CACHED: Duration = Duration::from_mins(5);
+/// Longest time an answer is cached, whatever its time to live.
+pub const MAX_CACHE_TIME: Duration = Duration::from_mins(5);
 
-/// Names that could not be looked up and are remembered.
+/// Cached names that could not be resolved.
 pub const CACHED_FAILURES: u64 = 1024;
 
-/// How long it is remembered at most that a name could not be looked up.
-pub const LONGEST_CACHED_FAILURE: Duration = Duration::from_secs(5);
+/// Longest time it is cached that a name could not be resolved.
+pub const MAX_FAILURE_CACHE_TIME: Duration = Duration::from_secs(5);
 
-/// Once a name has an address of IPv4 or IPv6, how long the other kind is waited for.
+/// How long addresses of the other kind are waited for once a name has one of IPv4 or IPv6.
 pub const OTHER_FAMILY_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// How often the resolver's configuration is looked at for changes.
+/// How often the resolver's configuration is checked for changes.
 pub const RESOLVER_CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How old what is known of this machine's own addresses may be when a connection is judged.
+/// Maximal age of the cached addresses of this machine.
 pub const INTERFACES_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Seconds of [`Limits::channels_a_second`] that may come at once.
 pub const CHANNEL_BURST_SECONDS: u32 = 2;
 
-/// Bytes a connection to a broker or server is reckoned to take beside what waits on it: TLS state and buffers.
+/// Estimated memory of a connection to a broker or server, TLS state and buffers, beside its queue.
 pub const CONNECTION_BYTES: usize = 32 * 1024;
 
-/// Bytes a device may always hold, however short memory is, so that it can go on with what is small.
+/// Memory a device may always use, however short memory is, so that small requests still work.
 pub const MIN_DEVICE_MEMORY: usize = 32 * 1024;
 
-/// How long a device that holds more than its part may be throttled before it is disconnected.
+/// How long a large device may be throttled before it is disconnected.
 pub const MAX_THROTTLE_TIME: Duration = Duration::from_secs(30);
 
-/// Bytes of an HTTP connection's buffer at most, unless the device's own room is larger; hyper takes no less.
+/// Largest buffer of an HTTP connection, unless the device accepts a larger response; hyper allows no less.
 pub const HTTP_BUFFER: usize = 8 * 1024;
 
-/// Bytes the head of an HTTP response may have beyond the room the device has for headers: the status line, line ends, blanks.
+/// Bytes of a response's head that do not count for the device: status line, line ends, blanks.
 pub const HTTP_HEAD: usize = 1024;
 
 /// Interim (1xx) responses a server may send before the response.
 pub const INTERIM_RESPONSES: usize = 8;
 
-/// Bytes a response may take on the wire for each byte the device has room for: chunks may be small.
+/// Bytes a response may have on the wire for each byte the device accepts: chunks may be small (D182).
 pub const HTTP_OVERHEAD: usize = 8;
 
-/// Addresses of one name that are tried.
-pub const DIALLED_ADDRESSES: usize = 4;
+/// Most addresses of one name that are tried.
+pub const MAX_DIALLED_ADDRESSES: usize = 4;
 
-/// Connections to the database that only read whether devices may be connected.
+/// Connections to the database for authorisations.
 pub const DATABASE_AUTHORIZATION_CONNECTIONS: u32 = 2;
 
-/// Connections to the database for all else that reads.
+/// Connections to the database for other reads.
 pub const DATABASE_READ_CONNECTIONS: u32 = 3;
 
-/// Connections to the database that write: the log writer's, and those of what is noted beside it.
+/// Connections to the database for writes: the log writer's, and those of other writers.
 pub const DATABASE_WRITE_CONNECTIONS: u32 = 4;
 
-/// Time for a connection to the database, where it is another machine's.
+/// Timeout of connecting to a database on another machine.
 pub const DATABASE_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long anything waits for the database before it fails.
+/// Timeout of every operation of the database (D117).
 pub const DATABASE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often a running cloud notes who is connected, for other processes on its data folder.
+/// How often a running cloud records which devices are connected, for other processes.
 pub const PRESENCE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often a running cloud looks whom other processes have revoked, and whose log lines they want.
+/// How often a running cloud checks for devices that other processes have revoked, and for changed logging settings.
 pub const REVOCATION_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Time such a look may take before it has failed.
+/// Timeout of such a check.
 pub const REVOCATION_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Shortest time between two log lines about the same background trouble; those between are left out.
+/// Shortest time between two log lines about the same background error; others are omitted.
 pub const TROUBLE_REPORT_INTERVAL: Duration = Duration::from_mins(1);
 
-/// Pause before a background task that has panicked is started again.
+/// Pause before a background task that panicked is restarted.
 pub const TASK_RESTART_PAUSE: Duration = Duration::from_secs(1);
 
-/// Panics of one background task within [`TASK_PANIC_PERIOD`] after which it is given up, and the cloud with it.
+/// Panics of one background task within [`TASK_PANIC_PERIOD`] after which it is not restarted, and the cloud stops.
 pub const TASK_PANICS: usize = 5;
 
 /// The period.
 pub const TASK_PANIC_PERIOD: Duration = Duration::from_mins(1);
 
-/// How long the wall clock given to a device stays good before it is told again (D25).
+/// How often a device is given the wall clock: its own clock drifts (D25).
 pub const WALL_CLOCK_INTERVAL: Duration = Duration::from_hours(1);
 
-/// Time a connection has for its first byte. A device speaks first, and at once.
+/// Time a connection has for its first byte. A TLS client sends first, and at once.
 pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Bytes of a TLS connection that make no whole record or handshake message yet. A record of greatest length fits; so does the whole
-/// of what a device sends in its handshake.
+/// Most bytes of an incomplete record or handshake message of TLS. A record of greatest length fits, and so does everything a device
+/// sends in its handshake.
 pub const UNFINISHED_TLS: usize = 20 * 1024;
 
-/// Age from which an unfinished handshake makes room for another one of the same source.
+/// Age from which an unfinished handshake may be evicted for another one of the same source.
 pub const HANDSHAKE_GRACE: Duration = Duration::from_millis(500);
 
-/// How long a refusal of a device is remembered and repeated without asking the store. What lets a device in again is delayed by no
-/// more.
+/// How long a refusal of a device is cached. A change that admits the device is delayed by no more.
 pub const REFUSED_DURATION: Duration = Duration::from_secs(1);
 
-/// Refused devices that are remembered.
+/// Most cached refusals.
 pub const REFUSED_DEVICES: usize = 4096;
 
-/// Shortest time between two log lines about refused connections; those between are counted.
+/// Shortest time between two log lines about refused connections; others are counted.
 pub const REFUSAL_REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Pause after the operating system refused to give out a connection (no file descriptors left, for one).
+/// Pause after an error of `accept`, such as too few file descriptors.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Seconds of a rate that may come at once before it is held to.
+/// Seconds of a rate that may come at once.
 pub const BURST_SECONDS: u32 = 10;
 
-/// The same for new connections, each of which costs a handshake's computations.
+/// The same for new connections: fewer, because each costs the computations of a handshake.
 pub const HANDSHAKE_BURST_SECONDS: u32 = 2;
 
-/// Sources of connections, and devices, whose rate is remembered at a time.
+/// Sources of connections, and devices, whose rate is measured at a time.
 pub const RATED_SOURCES: usize = 10_000;
 
-/// Time after which lines that were dropped are said to have been, if no other line comes before.
+/// Time after which dropped log lines are reported, if no other line comes before.
 pub const DROPPED_LINES_REPORT_DELAY: Duration = Duration::from_secs(1);
 
-/// Connections at a time to the port for health and metrics.
+/// Connections to the monitoring port at a time.
 pub const MONITOR_CONNECTIONS: usize = 32;
 
-/// Of these, from one address. The oldest makes room for the next.
+/// Of these, from one address. The oldest is evicted for the next.
 pub const MONITOR_CONNECTIONS_PER_SOURCE: usize = 16;
 
-/// Time one of them has for its request.
+/// Timeout of a request to the monitoring port.
 pub const MONITOR_REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Time one of them has for all it wants.
+/// Longest time of a connection to the monitoring port.
 pub const MONITOR_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Time the store has to show that it can be written.
+/// Timeout of the readiness check of the store.
 pub const READY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Shortest time between two attempts to write that only serve to know whether the store can be written.
+/// Shortest time between two writes of the readiness check.
 pub const READY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Bounds an operator may set.
+/// The limits an operator may set.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Device connections at a time.
@@ -212,11 +211,11 @@ pub struct Limits {
     pub handshakes_per_source: usize,
     /// New connections a second from one address (IPv6: one /64); 0 is no limit.
     pub handshakes_a_second_per_source: u32,
-    /// Connections a second of one device, [`BURST_SECONDS`] at once; 0 is no limit. A kernel waits longer between two attempts.
+    /// Connections a second of one device, [`BURST_SECONDS`] of them at once; 0 is no limit. A kernel reconnects less often.
     pub connections_a_second_per_device: u32,
-    /// Time a connection has for the TLS handshake.
+    /// Timeout of the TLS handshake.
     pub handshake_timeout: Duration,
-    /// Seconds a device may be silent before it must say that it is there.
+    /// Keepalive interval of the link, in seconds.
     pub keepalive: u32,
     /// Connections to brokers and HTTPS servers at a time.
     pub outbound_connections: usize,
@@ -230,42 +229,44 @@ pub struct Limits {
     pub requests_a_second: u32,
     /// The same for all devices of one account together.
     pub requests_a_second_per_account: u32,
-    /// Channels a second one device opens, and with them connects to brokers, HTTP requests and configuration fetches that begin:
-    /// what a kernel allows its application (D30), [`CHANNEL_BURST_SECONDS`] of them at once; 0 is no limit.
+    /// Channels a second one device may open, and connects to brokers, HTTP requests and configuration fetches it may start: what a kernel
+    /// allows its application (D30), [`CHANNEL_BURST_SECONDS`] of them at once; 0 is no limit.
     pub channels_a_second: u32,
     /// The same for all devices of one account together, [`BURST_SECONDS`] at once.
     pub channels_a_second_per_account: u32,
-    /// Host names being looked up at a time, all devices together; each takes two sockets.
+    /// Name look-ups at a time, all devices together; each takes two sockets.
     pub name_lookups: usize,
-    /// Packets a second read from one broker though no message and no answer comes of them; 0 is no limit (D180).
+    /// Packets a second read from one broker that contain neither messages nor responses; 0 is no limit. They would cost computation
+    /// without end, and no window limits them (D180).
     pub broker_packets_a_second: u32,
     /// The same in bytes.
     pub broker_bytes_a_second: u32,
-    /// MiB held for all devices together: messages and requests on their way, and connections (D183).
+    /// MiB of memory in use for all devices together: messages and requests in transit, and connections (D183).
     pub memory: usize,
     /// The same for all devices of one account.
     pub memory_per_account: usize,
-    /// Log lines a second of one device; beyond, lines are dropped and their number is told in the log. 0 is no limit.
+    /// Log lines a second of one device; lines in excess are dropped, and a log line reports their number. 0 is no limit.
     pub log_lines_a_second: u32,
     /// Messages a second one channel may receive (D51).
     pub messages_a_second: u32,
-    /// How long devices stay connected while the cloud cannot read whether they may be (D162).
+    /// How long devices stay connected while the cloud cannot read their authorisations (D162).
     pub authorization_timeout: Duration,
-    /// Time what is in flight has to be answered when the cloud stops.
+    /// How long requests in flight may be answered when the cloud stops.
     pub drain_timeout: Duration,
-    /// Time a session has for its last words before the connection is dropped, also when the cloud stops.
+    /// Timeout of closing a connection in order, also when the cloud stops.
     pub farewell_timeout: Duration,
-    /// Time a name look-up may take.
+    /// Timeout of a name look-up.
     pub resolve_timeout: Duration,
-    /// Time a broker has for TCP and TLS, name look-up not counted.
+    /// Timeout of connecting to a broker or server, name look-up not included.
     pub connect_timeout: Duration,
-    /// Longest time a connect waits after earlier ones to the same broker failed; 0 is no waiting (D197).
+    /// Longest delay of a connect after earlier ones to the same broker failed; 0 is none. An application in a loop must not flood its
+    /// broker (D197).
     pub reconnect_delay: Duration,
-    /// Log lines kept for one device; older ones go.
+    /// Log lines kept for one device.
     pub log_lines: u32,
     /// How long a log line is kept.
     pub log_age: Duration,
-    /// How often log lines beyond these two are removed.
+    /// How often log lines in excess of these two are removed.
     pub log_prune_interval: Duration,
 }
 
@@ -310,8 +311,8 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Lets one source and one account have all there is, at any rate, and a device come as often as it likes: for virtual devices that
-    /// come from this machine and whose time may go faster.
+    /// Removes the limits for a single source, account and device: for virtual devices, which are all on this machine and whose time may
+    /// run faster.
     pub fn allow_single_source(&mut self) {
         self.connections_per_source = self.connections;
         self.connections_per_account = self.connections;

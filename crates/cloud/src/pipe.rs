@@ -1,4 +1,4 @@
-//! One connection as a session sees it: bytes read when asked for, and a queue of bytes that leave as the other end takes them.
+//! A connection with a send queue: bytes are read on request, and queued bytes are sent as the peer accepts them.
 
 use std::io;
 use std::pin::Pin;
@@ -6,16 +6,16 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Room the queue keeps once it is empty. Beyond it the memory is given back, so that a connection at rest owns little.
-const KEPT: usize = 512;
+/// Capacity the empty queue keeps. The rest is freed, so that an idle connection owns little memory.
+const KEPT_CAPACITY: usize = 512;
 
-/// A connection and what is on its way out.
+/// A connection and its send queue.
 pub(crate) struct Pipe<S> {
     stream: S,
     queue: Vec<u8>,
-    /// Bytes of the queue the transport has.
+    /// Bytes at the front of the queue that the transport has accepted.
     taken: usize,
-    /// Bytes the transport has and has not given to the network.
+    /// Bytes the transport has accepted and not yet given to the network.
     unflushed: usize,
     reading: bool,
     shut: bool,
@@ -26,22 +26,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
         Self { stream, queue: Vec::new(), taken: 0, unflushed: 0, reading: true, shut: false }
     }
 
-    /// Queues bytes. What is queued in one round leaves in one write, hence in as few TLS records as there can be.
+    /// Queues bytes. Bytes queued between two writes are sent in one write, and so in as few TLS records as possible.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.queue.extend_from_slice(bytes);
     }
 
-    /// Bytes queued and not yet taken by the transport.
+    /// Bytes queued that the transport has not accepted yet.
     pub(crate) fn backlog(&self) -> usize {
         self.queue.len() - self.taken
     }
 
-    /// Whether to read at all; the peer is held back by TCP while not.
+    /// Turns reading on or off; while it is off, TCP holds back the peer.
     pub(crate) fn set_reading(&mut self, reading: bool) {
         self.reading = reading;
     }
 
-    /// Reads what is there into `buffer`; the empty slice is the end of the stream. Pending for ever while reading is off.
+    /// Reads available bytes into `buffer`; an empty slice is the end of the stream. Pending while reading is off.
     pub(crate) fn poll_read<'b>(
         &mut self,
         context: &mut Context<'_>,
@@ -56,13 +56,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
         Poll::Ready(Ok(&buffer[..length]))
     }
 
-    /// Writes what is queued. Ready with the number of bytes the network took since the last time, which is not zero, or with the
-    /// failure; pending when there is nothing to do or the other end does not take more.
+    /// Writes queued bytes. Ready with the number of bytes the network has accepted since the last time, which is not zero, or with an
+    /// error; pending when there is nothing to do or the peer does not accept more.
     pub(crate) fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         while self.backlog() > 0 {
             match Pin::new(&mut self.stream).poll_write(context, &self.queue[self.taken..]) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(Ok(count)) => self.note_taken(count),
+                Poll::Ready(Ok(count)) => self.advance(count),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => break,
             }
@@ -74,8 +74,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
         Poll::Pending
     }
 
-    /// Ends the connection in good order: what is queued leaves, the way out is closed, and what still comes in is read and thrown
-    /// away until the other end closes too. Closing earlier, with bytes unread, would make TCP tear down what was just sent.
+    /// Closes the connection in order: sends what is queued, closes this direction, and discards what still arrives until the peer
+    /// closes too. Closing with unread bytes would make TCP reset the connection and lose what was just sent.
     pub(crate) fn poll_close(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<()> {
         while self.backlog() > 0 || self.unflushed > 0 {
             if ready!(self.poll_write(context)).is_err() {
@@ -93,13 +93,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
         Poll::Ready(())
     }
 
-    fn note_taken(&mut self, count: usize) {
+    fn advance(&mut self, count: usize) {
         self.taken += count;
         self.unflushed += count;
         if self.backlog() == 0 {
             self.taken = 0;
             self.queue.clear();
-            self.queue.shrink_to(KEPT);
+            self.queue.shrink_to(KEPT_CAPACITY);
         }
     }
 }
@@ -116,14 +116,14 @@ mod tests {
         poll_fn(|context| pipe.poll_write(context)).await.expect("written")
     }
 
-    /// Polls once, for what must not be ready.
+    /// Polls once.
     async fn is_pending<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> bool {
         poll_fn(|context| Poll::Ready(poll(context).is_pending())).await
     }
 
     /// Shows D47.
     #[tokio::test]
-    async fn bytes_are_told_as_written_when_the_transport_has_taken_them() {
+    async fn bytes_are_reported_as_written_when_the_transport_has_accepted_them() {
         let (near, mut far) = duplex(4);
         let mut pipe = Pipe::new(near);
         pipe.push(b"abc");
@@ -153,33 +153,33 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn closing_sends_the_rest_and_waits_for_the_other_end() {
+    async fn closing_sends_the_rest_and_waits_for_the_peer() {
         let (near, mut far) = duplex(64);
         let mut pipe = Pipe::new(near);
         far.write_all(b"not yet read").await.expect("written");
-        pipe.push(b"last words");
+        pipe.push(b"farewell");
         let mut buffer = [0; 4];
         assert!(is_pending(|context| pipe.poll_close(context, &mut buffer)).await);
         let mut all = Vec::new();
         far.read_to_end(&mut all).await.expect("read");
-        assert_eq!(all, b"last words");
+        assert_eq!(all, b"farewell");
         drop(far);
         poll_fn(|context| pipe.poll_close(context, &mut buffer)).await;
     }
 
     #[tokio::test]
-    async fn an_emptied_queue_gives_its_memory_back() {
+    async fn an_emptied_queue_frees_its_memory() {
         let (near, _far) = duplex(1 << 20);
         let mut pipe = Pipe::new(near);
         pipe.push(&vec![0; 100_000]);
         while pipe.backlog() > 0 {
             written(&mut pipe).await;
         }
-        assert!(pipe.queue.capacity() <= KEPT);
+        assert!(pipe.queue.capacity() <= KEPT_CAPACITY);
     }
 
     #[tokio::test]
-    async fn a_peer_that_has_gone_is_an_error() {
+    async fn a_peer_that_has_closed_is_an_error() {
         let (near, far) = duplex(4);
         let mut pipe = Pipe::new(near);
         drop(far);

@@ -179,7 +179,7 @@ impl Store {
     /// [`StoreError::Elsewhere`] when the folder's devices are not there; [`DataError::DatabaseMissing`] and
     /// [`DataError::DatabaseEmpty`] when the folder had a database and it is gone: creating a new one would hide the loss (D163).
     pub async fn open_at(folder: &DataFolder, named: Option<&StoreUrl>) -> Result<Self, StoreError> {
-        let seal = Seal::new(&*folder.secret_key()?);
+        let seal = Seal::new(folder.secret_key()?.bytes());
         // Only one process at a time may change the schema or turn on the write-ahead log, which SQLite does without waiting for a
         // lock. A second process must find both done.
         let _setup = {

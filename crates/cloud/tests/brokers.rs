@@ -14,7 +14,7 @@ use link::kind::to_cloud;
 use link::mqtt::RequestState;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use support::scripted::{Peer, Scripted, ask_for, connect_item, publish_item};
-use support::{Came, Device, House};
+use support::{Device, Received, TestCloud};
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
@@ -23,30 +23,30 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 type Script = for<'a> fn(&'a mut Peer) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// Everything that comes until the channel is closed, which it must be.
-async fn until_closed(device: &mut Device, channel: u8) -> Vec<Came> {
+async fn until_closed(device: &mut Device, channel: u8) -> Vec<Received> {
     let mut all = Vec::new();
     loop {
         match device.next().await {
-            Came::Closed { channel: of } if of == channel => return all,
-            end @ (Came::End | Came::Bye(_)) => panic!("the link ended: {end:?} after {all:?}"),
-            came => all.push(came),
+            Received::Closed { channel: of } if of == channel => return all,
+            end @ (Received::End | Received::Bye(_)) => panic!("the link ended: {end:?} after {all:?}"),
+            received => all.push(received),
         }
     }
 }
 
-fn published(came: &Came) -> Option<RequestState> {
-    match came {
-        Came::Answer { answer: Answer::Published(answer), .. } => Some(answer.state),
+fn published(received: &Received) -> Option<RequestState> {
+    match received {
+        Received::Answer { answer: Answer::Published(answer), .. } => Some(answer.state),
         _ => None,
     }
 }
 
-fn is_subscribed(came: &Came) -> bool {
-    matches!(came, Came::Answer { answer: Answer::Subscribed(_), .. })
+fn is_subscribed(received: &Received) -> bool {
+    matches!(received, Received::Answer { answer: Answer::Subscribed(_), .. })
 }
 
-fn is_disconnected(came: &Came) -> bool {
-    matches!(came, Came::Answer { answer: Answer::Disconnected(_), .. })
+fn is_disconnected(received: &Received) -> bool {
+    matches!(received, Received::Answer { answer: Answer::Disconnected(_), .. })
 }
 
 /// Shows M12, D50, D94, D95.
@@ -74,13 +74,16 @@ async fn whatever_a_connected_broker_does_each_request_has_one_answer_and_the_ch
         ("answers the connect again", |peer| Box::pin(async { peer.send(&[0x20, 2, 0, 0]).await })),
         ("grants more than was asked", |peer| Box::pin(async { peer.send(&[0x90, 4, 0, 2, 0, 0]).await })),
     ];
-    let (house, broker) = (House::open().await, Scripted::start().await);
-    let mut device = house.device().await;
+    let (test_cloud, broker) = (TestCloud::open().await, Scripted::start().await);
+    let mut device = test_cloud.device().await;
     for (what, script) in scripts {
         let channel = ask_for(&mut device, broker.port).await;
         let mut peer = broker.accept().await;
         peer.let_in().await;
-        assert!(matches!(device.next().await, Came::Answer { answer: Answer::Connected(_), .. }), "{what}");
+        assert!(
+            matches!(device.next().await, Received::Answer { answer: Answer::Connected(_), .. }),
+            "{what}"
+        );
         device.item(channel, to_cloud::PUBLISH, &publish_item(0, 1, "t", b"x")).await;
         assert_eq!(peer.packet().await[0], 0x32, "{what}");
         device.item(channel, to_cloud::SUBSCRIBE, &[1, 1, b't']).await;
@@ -94,32 +97,32 @@ async fn whatever_a_connected_broker_does_each_request_has_one_answer_and_the_ch
         ending.await.expect("no panic");
         let publishes: Vec<_> = all.iter().filter_map(published).collect();
         assert_eq!(publishes, [RequestState::NotConnected], "{what}: {all:?}");
-        assert_eq!(all.iter().filter(|came| is_subscribed(came)).count(), 1, "{what}: {all:?}");
-        assert_eq!(all.iter().filter(|came| is_disconnected(came)).count(), 1, "{what}: {all:?}");
+        assert_eq!(all.iter().filter(|received| is_subscribed(received)).count(), 1, "{what}: {all:?}");
+        assert_eq!(all.iter().filter(|received| is_disconnected(received)).count(), 1, "{what}: {all:?}");
         assert_eq!(all.len(), 3, "{what}: {all:?}");
         device.close(channel).await;
     }
-    house.cloud.stop().await;
+    test_cloud.cloud.stop().await;
 }
 
 /// Shows M12, D50.
 #[tokio::test]
 async fn a_reset_connection_is_answered_the_same_way() {
-    let (house, broker) = (House::open().await, Scripted::start().await);
-    let mut device = house.device().await;
+    let (test_cloud, broker) = (TestCloud::open().await, Scripted::start().await);
+    let mut device = test_cloud.device().await;
     let channel = ask_for(&mut device, broker.port).await;
     let tcp = broker.tcp().await;
     tcp.set_zero_linger().expect("set");
     let mut peer = Peer::over(tcp);
     peer.let_in().await;
-    assert!(matches!(device.next().await, Came::Answer { answer: Answer::Connected(_), .. }));
+    assert!(matches!(device.next().await, Received::Answer { answer: Answer::Connected(_), .. }));
     device.item(channel, to_cloud::PUBLISH, &publish_item(5, 1, "t", b"x")).await;
     peer.packet().await;
     drop(peer);
     let all = until_closed(&mut device, channel).await;
     assert_eq!(all.iter().filter_map(published).collect::<Vec<_>>(), [RequestState::NotConnected], "{all:?}");
-    assert_eq!(all.iter().filter(|came| is_disconnected(came)).count(), 1, "{all:?}");
-    house.cloud.stop().await;
+    assert_eq!(all.iter().filter(|received| is_disconnected(received)).count(), 1, "{all:?}");
+    test_cloud.cloud.stop().await;
 }
 
 /// Shows M12, M21, D90, D95.
@@ -152,17 +155,17 @@ async fn whatever_a_broker_does_instead_of_accepting_the_connect_has_one_answer(
             5,
         ),
     ];
-    let (house, broker) = (House::open().await, Scripted::start().await);
-    let mut device = house.device().await;
+    let (test_cloud, broker) = (TestCloud::open().await, Scripted::start().await);
+    let mut device = test_cloud.device().await;
     for (what, script, state, code) in scripts {
         let channel = ask_for(&mut device, broker.port).await;
         let mut peer = broker.accept().await;
         assert_eq!(peer.packet().await[0], 0x10);
         script(&mut peer).await;
         drop(peer);
-        let came = device.next().await;
-        let Came::Answer { answer: Answer::Connected(outcome), channel: of } = came else {
-            panic!("{what}: {came:?}")
+        let received = device.next().await;
+        let Received::Answer { answer: Answer::Connected(outcome), channel: of } = received else {
+            panic!("{what}: {received:?}")
         };
         assert_eq!((of, outcome.state, outcome.reason), (channel, state, code), "{what}");
         device.item(channel, to_cloud::PUBLISH, &publish_item(0, 1, "t", b"x")).await;
@@ -173,7 +176,7 @@ async fn whatever_a_broker_does_instead_of_accepting_the_connect_has_one_answer(
         );
         device.close(channel).await;
     }
-    house.cloud.stop().await;
+    test_cloud.cloud.stop().await;
 }
 
 /// A server's TLS with a certificate for `localhost` that ends in this year, and the authority's certificate.
@@ -201,8 +204,10 @@ async fn ask_with_tls(device: &mut Device, port: u16, authority: Vec<u8>) -> Req
     let channel = device.open(ChannelType::Mqtt, 2048).await;
     let connect = connect_item(false, "localhost", port, Some(&[authority]));
     device.item(channel, to_cloud::CONNECT, &connect).await;
-    let came = device.next().await;
-    let Came::Answer { answer: Answer::Connected(outcome), .. } = came else { panic!("{came:?}") };
+    let received = device.next().await;
+    let Received::Answer { answer: Answer::Connected(outcome), .. } = received else {
+        panic!("{received:?}")
+    };
     device.close(channel).await;
     outcome.state
 }
@@ -215,8 +220,8 @@ async fn brokers_that_fail_at_tls_are_told_apart() {
         farewell_timeout: Duration::from_millis(300),
         ..Limits::default()
     };
-    let house = House::with(limits).await;
-    let mut device = house.device().await;
+    let test_cloud = TestCloud::with(limits).await;
+    let mut device = test_cloud.device().await;
     let broker = Arc::new(Scripted::start().await);
     let (good, authority) = tls(2999);
     let (expired, old_authority) = tls(2020);
@@ -245,5 +250,5 @@ async fn brokers_that_fail_at_tls_are_told_apart() {
     });
     assert_eq!(ask_with_tls(&mut device, broker.port, authority).await, RequestState::SocketError);
     plain.await.expect("no panic");
-    house.cloud.stop().await;
+    test_cloud.cloud.stop().await;
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use link::channel::ChannelType;
 use link::device::Answer;
 use link::kind::to_cloud;
-use support::Came;
-use support::scrape::{house, value};
+use support::Received;
+use support::scrape::{test_cloud, value};
 use support::scripted::{Scripted, connect_item};
 use tokio::time::{sleep, timeout};
 
@@ -18,8 +18,8 @@ const LENGTH: usize = 200_000;
 /// Shows D124.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_device_that_never_reads_costs_little_however_large_it_says_its_rings_are() {
-    let (house, address) = house(|config| config.limits.link_bytes_a_second = 0).await;
-    let mut device = house.device().await;
+    let (test_cloud, address) = test_cloud(|config| config.limits.link_bytes_a_second = 0).await;
+    let mut device = test_cloud.device().await;
     let broker = Scripted::start().await;
     let mut peers = Vec::new();
     for _ in 0..8 {
@@ -28,7 +28,7 @@ async fn a_device_that_never_reads_costs_little_however_large_it_says_its_rings_
         device.item(channel, to_cloud::CONNECT, &connect).await;
         let mut peer = broker.accept().await;
         peer.let_in().await;
-        assert!(matches!(device.next().await, Came::Answer { answer: Answer::Connected(_), .. }));
+        assert!(matches!(device.next().await, Received::Answer { answer: Answer::Connected(_), .. }));
         peers.push(peer);
     }
     // Nothing is read any more, and each broker sends what it can: 32 messages each would be outstanding by the link's rule.
@@ -56,7 +56,7 @@ async fn a_device_that_never_reads_costs_little_however_large_it_says_its_rings_
         drop(task.await.expect("no panic"));
     }
     drop(device);
-    house.cloud.stop().await;
+    test_cloud.cloud.stop().await;
 }
 
 /// A PUBLISH of QoS 0 on topic `t`.

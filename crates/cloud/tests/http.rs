@@ -11,7 +11,7 @@ use link::http::{HttpResult, ResponseHead};
 use link::kind::{to_cloud, to_device};
 use relay::Notice;
 use support::https::{Https, OpenSsl, resolve};
-use support::{Came, Device, House, PATIENCE, config};
+use support::{Device, MAX_WAIT, Received, TestCloud, config};
 use tokio::time::{Instant, timeout};
 
 const RING: u32 = 2560;
@@ -20,17 +20,17 @@ const RING: u32 = 2560;
 const TIMEOUT: u32 = 10_000;
 
 /// A cloud that finds and believes the server.
-async fn house(change: impl FnOnce(&mut Config)) -> House {
+async fn test_cloud(change: impl FnOnce(&mut Config)) -> TestCloud {
     let directory = tempfile::tempdir().expect("a folder");
     let mut config = config(&directory);
     // Devices of the tests seldom stay to hear the end.
     config.limits.farewell_timeout = Duration::from_millis(300);
     change(&mut config);
-    House { cloud: Cloud::start(config).await.expect("started"), directory }
+    TestCloud { cloud: Cloud::start(config).await.expect("started"), directory }
 }
 
-async fn house_with(server: &Https) -> House {
-    house(|config| {
+async fn cloud_with(server: &Https) -> TestCloud {
+    test_cloud(|config| {
         config.resolve = resolve(server.address);
         config.extra_authorities = vec![server.authority.clone()];
         // The operator's word counts where the destination would be closed otherwise.
@@ -77,7 +77,7 @@ async fn ask(device: &mut Device, ring: u32, url: &str) -> u8 {
 
 /// The next response and its channel, which is closed then.
 async fn response(device: &mut Device) -> Response {
-    let Came::Item { channel, kind: to_device::HTTP_RESPONSE, body } = device.next().await else {
+    let Received::Item { channel, kind: to_device::HTTP_RESPONSE, body } = device.next().await else {
         panic!("no response")
     };
     let (head, length) = ResponseHead::decode(&body).expect("a head").expect("whole");
@@ -106,17 +106,17 @@ async fn a_device_asks_an_https_server_and_those_who_watch_see_it() {
         Some(text.into_bytes())
     })
     .await;
-    let house = house_with(&server).await;
-    let mut device = house.device().await;
+    let test_cloud = cloud_with(&server).await;
+    let mut device = test_cloud.device().await;
     // From here on: a session under way notices that somebody watches.
-    let mut events = house.cloud.events();
+    let mut events = test_cloud.cloud.events();
     let url = "https://server.example/a?b=c";
     let headers = vec!["x: y".into(), "content-length: 6".into()];
     let expected = Response { result: HttpResult::Ok, status: 200, headers, body: b"/a?b=c".to_vec() };
     assert_eq!(get(&mut device, url).await, expected);
     let mut notices = Vec::new();
     while notices.len() < 4 {
-        let event = timeout(PATIENCE, events.recv()).await.expect("an event").expect("not behind");
+        let event = timeout(MAX_WAIT, events.recv()).await.expect("an event").expect("not behind");
         if let EventKind::Notice(notice) = event.kind {
             notices.push(notice);
         }
@@ -129,7 +129,7 @@ async fn a_device_asks_an_https_server_and_those_who_watch_see_it() {
         Notice::ChannelClosed { channel, by_device: true },
     ];
     assert_eq!(notices, seen);
-    house.cloud.stop().await;
+    test_cloud.cloud.stop().await;
 }
 
 /// Shows D60.
@@ -141,22 +141,22 @@ async fn a_response_of_exactly_the_ring_fits_and_one_byte_more_does_not() {
         Some([head.as_bytes(), &vec![b'x'; length]].concat())
     })
     .await;
-    let house = house_with(&server).await;
-    let mut device = house.device().await;
+    let test_cloud = cloud_with(&server).await;
+    let mut device = test_cloud.device().await;
     let fits = RING as usize - "content-length: 2540".len();
     let fitting = get(&mut device, &format!("https://server.example/{fits}")).await;
     assert_eq!((fitting.result, fitting.body.len()), (HttpResult::Ok, fits));
     let beyond = get(&mut device, &format!("https://server.example/{}", fits + 1)).await;
     assert_eq!(beyond, Response::without(HttpResult::ResponseTooLarge));
-    house.cloud.stop().await;
+    test_cloud.cloud.stop().await;
 }
 
 /// Shows D60, D62.
 #[tokio::test]
 async fn faults_of_the_request_and_of_the_way_are_results() {
     let server = Https::start(|_| None).await;
-    let house = house(|config| config.destinations = Destinations::public()).await;
-    let mut device = house.device().await;
+    let test_cloud = test_cloud(|config| config.destinations = Destinations::public()).await;
+    let mut device = test_cloud.device().await;
     let closed = format!("https://localhost:{}/", server.address.port());
     for (url, result) in [
         ("http://server.example/", HttpResult::UnsupportedScheme),
@@ -176,14 +176,14 @@ async fn faults_of_the_request_and_of_the_way_are_results() {
         device.item(channel, to_cloud::HTTP_REQUEST, &item).await;
         assert_eq!(response(&mut device).await, Response::without(result));
     }
-    house.cloud.stop().await;
+    test_cloud.cloud.stop().await;
 }
 
 #[tokio::test]
 async fn a_channel_that_closes_ends_its_exchange_and_so_does_a_lost_link() {
     let server = Https::start(|_| None).await;
-    let house = house_with(&server).await;
-    let mut device = house.device().await;
+    let test_cloud = cloud_with(&server).await;
+    let mut device = test_cloud.device().await;
     let channel = ask(&mut device, RING, "https://server.example/").await;
     server.until_open(1).await;
     let begun = Instant::now();
@@ -201,19 +201,19 @@ async fn a_channel_that_closes_ends_its_exchange_and_so_does_a_lost_link() {
         begun.elapsed() < Duration::from_millis(u64::from(TIMEOUT) - 1000),
         "they ran out of time instead"
     );
-    house.cloud.stop().await;
+    test_cloud.cloud.stop().await;
 }
 
 #[tokio::test]
 async fn hundreds_of_exchanges_leave_nothing_behind() {
     let server = Https::start(|_| Some(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_vec())).await;
-    let house = house_with(&server).await;
-    let mut device = house.device().await;
+    let test_cloud = cloud_with(&server).await;
+    let mut device = test_cloud.device().await;
     for _ in 0..300 {
         assert_eq!(get(&mut device, "https://server.example/").await.body, b"ok");
     }
     server.until_open(0).await;
-    house.cloud.stop().await;
+    test_cloud.cloud.stop().await;
 }
 
 /// Shows D60.
@@ -221,15 +221,15 @@ async fn hundreds_of_exchanges_leave_nothing_behind() {
 async fn a_server_none_of_us_wrote_is_asked_too() {
     let content = b"a file of some length\n".repeat(20);
     let Some(server) = OpenSsl::start("file.txt", &content).await else { return };
-    let house = house(|config| {
+    let test_cloud = test_cloud(|config| {
         config.resolve = resolve(server.address);
         config.extra_authorities = server.authorities();
     })
     .await;
-    let mut device = house.device().await;
+    let mut device = test_cloud.device().await;
     let found = get(&mut device, "https://server.example/file.txt").await;
     assert_eq!((found.result, found.status), (HttpResult::Ok, 200));
     assert_eq!(String::from_utf8_lossy(&found.body), String::from_utf8_lossy(&content));
     assert_eq!(found.headers, ["content-type: text/plain"]);
-    house.cloud.stop().await;
+    test_cloud.cloud.stop().await;
 }

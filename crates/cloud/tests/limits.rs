@@ -11,8 +11,8 @@ use link::connection::ByeReason;
 use link::device::Answer;
 use link::kind::to_cloud;
 use link::mqtt::RequestState;
-use support::scrape::{house, until, value};
-use support::{Came, Device, House};
+use support::scrape::{test_cloud, until, value};
+use support::{Device, Received, TestCloud};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
@@ -25,26 +25,26 @@ fn limited(name: &str) -> String {
 /// Shows D122.
 #[tokio::test]
 async fn an_account_has_so_many_devices_connected_and_another_has_its_own() {
-    let (house, address) = house(|config| config.limits.connections_per_account = 1).await;
-    let identity = house.cloud.provision(None).await.expect("an identity");
-    let mut first = Device::connect(house.cloud.address(), &identity).await;
+    let (test_cloud, address) = test_cloud(|config| config.limits.connections_per_account = 1).await;
+    let identity = test_cloud.cloud.provision(None).await.expect("an identity");
+    let mut first = Device::connect(test_cloud.cloud.address(), &identity).await;
     first.welcome().await;
-    let second = house.cloud.provision(None).await.expect("an identity");
-    let mut refused = Device::connect(house.cloud.address(), &second).await;
-    assert_eq!(refused.next().await, Came::Bye(ByeReason::Overloaded));
+    let second = test_cloud.cloud.provision(None).await.expect("an identity");
+    let mut refused = Device::connect(test_cloud.cloud.address(), &second).await;
+    assert_eq!(refused.next().await, Received::Bye(ByeReason::Overloaded));
     assert_eq!(value(address, &limited("connections_per_account")).await, 1);
-    let other = house.cloud.store().add_account(None).await.expect("added").id;
-    let other = house.cloud.provision_in(other, None).await.expect("an identity");
-    Device::connect(house.cloud.address(), &other).await.welcome().await;
-    let mut again = Device::connect(house.cloud.address(), &identity).await;
+    let other = test_cloud.cloud.store().add_account(None).await.expect("added").id;
+    let other = test_cloud.cloud.provision_in(other, None).await.expect("an identity");
+    Device::connect(test_cloud.cloud.address(), &other).await.welcome().await;
+    let mut again = Device::connect(test_cloud.cloud.address(), &identity).await;
     again.welcome().await;
-    assert_eq!(first.next().await, Came::Bye(ByeReason::Replaced), "it is the same one");
+    assert_eq!(first.next().await, Received::Bye(ByeReason::Replaced), "it is the same one");
     drop((first, again));
     until(address, "openvisor_devices_connected", 0).await;
     // Its refusal is remembered for a moment (D173).
     tokio::time::sleep(cloud::limits::REFUSED_DURATION).await;
-    Device::connect(house.cloud.address(), &second).await.welcome().await;
-    house.cloud.stop().await;
+    Device::connect(test_cloud.cloud.address(), &second).await.welcome().await;
+    test_cloud.cloud.stop().await;
 }
 
 fn connect(port: u16) -> Vec<u8> {
@@ -64,19 +64,19 @@ fn connect(port: u16) -> Vec<u8> {
 #[tokio::test]
 async fn a_device_connects_so_often_and_is_then_refused_unasked() {
     const ASKED: &str = r#"openvisor_store_seconds_count{operation="admit"}"#;
-    let (house, address) = house(|_| ()).await;
-    let identity = house.cloud.provision(None).await.expect("an identity");
+    let (test_cloud, address) = test_cloud(|_| ()).await;
+    let identity = test_cloud.cloud.provision(None).await.expect("an identity");
     let start = Instant::now();
     let mut refused = 0;
     for _ in 0..40 {
-        let mut device = Device::connect(house.cloud.address(), &identity).await;
-        refused += u32::from(device.next().await == Came::Bye(ByeReason::Overloaded));
+        let mut device = Device::connect(test_cloud.cloud.address(), &identity).await;
+        refused += u32::from(device.next().await == Received::Bye(ByeReason::Overloaded));
     }
     let most = u64::from(cloud::limits::BURST_SECONDS) + start.elapsed().as_secs() + 1;
     assert!(value(address, ASKED).await <= most);
     assert!(u64::from(refused) >= 40 - most, "{refused} refused");
     assert_eq!(value(address, &limited("connections_a_second_per_device")).await, u64::from(refused));
-    house.cloud.stop().await;
+    test_cloud.cloud.stop().await;
 }
 
 /// Shows D122, D175.
@@ -84,21 +84,22 @@ async fn a_device_connects_so_often_and_is_then_refused_unasked() {
 async fn all_accounts_together_have_so_many_connections_to_brokers() {
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = silent.local_addr().expect("bound").port();
-    let (house, address) = house(|config| config.limits.outbound_connections = 1).await;
-    let other = house.cloud.store().add_account(None).await.expect("added").id;
-    let other = house.cloud.provision_in(other, None).await.expect("an identity");
-    let (mut one, mut two) = (house.device().await, Device::connect(house.cloud.address(), &other).await);
+    let (test_cloud, address) = test_cloud(|config| config.limits.outbound_connections = 1).await;
+    let other = test_cloud.cloud.store().add_account(None).await.expect("added").id;
+    let other = test_cloud.cloud.provision_in(other, None).await.expect("an identity");
+    let (mut one, mut two) =
+        (test_cloud.device().await, Device::connect(test_cloud.cloud.address(), &other).await);
     two.welcome().await;
     let first = one.open(ChannelType::Mqtt, 512).await;
     one.item(first, to_cloud::CONNECT, &connect(port)).await;
     until(address, "openvisor_broker_connections", 1).await;
     let second = two.open(ChannelType::Mqtt, 512).await;
     two.item(second, to_cloud::CONNECT, &connect(port)).await;
-    let Came::Answer { answer: Answer::Connected(outcome), .. } = two.next().await else {
+    let Received::Answer { answer: Answer::Connected(outcome), .. } = two.next().await else {
         panic!("no answer")
     };
     assert_eq!(outcome.state, RequestState::SocketError);
-    house.cloud.stop().await;
+    test_cloud.cloud.stop().await;
 }
 
 /// Shows D122.
@@ -106,14 +107,14 @@ async fn all_accounts_together_have_so_many_connections_to_brokers() {
 async fn an_account_has_so_many_connections_to_brokers_and_gets_them_back() {
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = silent.local_addr().expect("bound").port();
-    let (house, address) = house(|config| config.limits.outbound_connections_per_account = 1).await;
-    let (mut one, mut two) = (house.device().await, house.device().await);
+    let (test_cloud, address) = test_cloud(|config| config.limits.outbound_connections_per_account = 1).await;
+    let (mut one, mut two) = (test_cloud.device().await, test_cloud.device().await);
     let first = one.open(ChannelType::Mqtt, 512).await;
     one.item(first, to_cloud::CONNECT, &connect(port)).await;
     until(address, "openvisor_broker_connections", 1).await;
     let second = two.open(ChannelType::Mqtt, 512).await;
     two.item(second, to_cloud::CONNECT, &connect(port)).await;
-    let Came::Answer { answer: Answer::Connected(outcome), .. } = two.next().await else {
+    let Received::Answer { answer: Answer::Connected(outcome), .. } = two.next().await else {
         panic!("no answer")
     };
     assert_eq!(outcome.state, RequestState::SocketError);
@@ -124,14 +125,14 @@ async fn an_account_has_so_many_connections_to_brokers_and_gets_them_back() {
     let third = two.open(ChannelType::Mqtt, 512).await;
     two.item(third, to_cloud::CONNECT, &connect(port)).await;
     until(address, "openvisor_broker_connections", 1).await;
-    house.cloud.stop().await;
+    test_cloud.cloud.stop().await;
 }
 
 async fn fetch(device: &mut Device, keys: usize) {
     let channel = device.open(ChannelType::ConfigFetch, 256 * 1024).await;
     let body: Vec<u8> = (0..keys).flat_map(|_| [2, 3, b'k', b'e', b'y']).collect();
     device.item(channel, to_cloud::CONFIG_FETCH, &body).await;
-    let Came::Item { .. } = device.next().await else { panic!("no response") };
+    let Received::Item { .. } = device.next().await else { panic!("no response") };
     device.close(channel).await;
 }
 
@@ -139,8 +140,8 @@ async fn fetch(device: &mut Device, keys: usize) {
 #[tokio::test]
 async fn a_device_asks_so_often_and_is_then_held_back_and_loses_nothing() {
     const RATE: u32 = 20;
-    let (house, address) = house(|config| config.limits.requests_a_second = RATE).await;
-    let mut device = house.device().await;
+    let (test_cloud, address) = test_cloud(|config| config.limits.requests_a_second = RATE).await;
+    let mut device = test_cloud.device().await;
     let burst = RATE * cloud::limits::BURST_SECONDS;
     for _ in 0..burst {
         fetch(&mut device, 1).await;
@@ -156,44 +157,44 @@ async fn a_device_asks_so_often_and_is_then_held_back_and_loses_nothing() {
     }
     let least = Duration::from_secs(1) * 9 / RATE;
     assert!(start.elapsed() >= least, "ten beyond the burst took {:?}", start.elapsed());
-    house.cloud.stop().await;
+    test_cloud.cloud.stop().await;
 }
 
 /// Shows D122.
 #[tokio::test]
 async fn a_device_sends_so_many_bytes_and_is_then_held_back_and_loses_nothing() {
     const RATE: u32 = 10_000;
-    let (house, address) = house(|config| {
+    let (test_cloud, address) = test_cloud(|config| {
         config.limits.link_bytes_a_second = RATE;
         config.limits.log_lines_a_second = 0;
     })
     .await;
-    let mut device = house.device().await;
+    let mut device = test_cloud.device().await;
     let text = "x".repeat(1000);
     let start = Instant::now();
     for sequence in 1..=50 {
         device.log(sequence, &text).await;
     }
-    while device.next().await != Came::LogTaken(50) {}
+    while device.next().await != Received::LogTaken(50) {}
     assert_eq!(value(address, &limited("link_bytes_a_second")).await, 0, "half of the burst");
     for sequence in 51..=115 {
         device.log(sequence, &text).await;
     }
-    while device.next().await != Came::LogTaken(115) {}
+    while device.next().await != Received::LogTaken(115) {}
     // The last piece read before the hold may be as long as a buffer, and is not waited for.
     assert!(start.elapsed() >= Duration::from_millis(600), "{:?}", start.elapsed());
     assert!(value(address, &limited("link_bytes_a_second")).await >= 1);
-    assert_eq!(house.cloud.store().logs(device.id, 200).await.expect("read").len(), 115);
-    house.cloud.stop().await;
+    assert_eq!(test_cloud.cloud.store().logs(device.id, 200).await.expect("read").len(), 115);
+    test_cloud.cloud.stop().await;
 }
 
 /// Shows D122.
 #[tokio::test]
 async fn a_device_gets_so_many_bytes_and_waits_for_what_is_beyond() {
     const RATE: u32 = 8_000;
-    let (house, address) = house(|config| config.limits.link_bytes_a_second = RATE).await;
-    house.cloud.store().set_config(cloud::Scope::Account, "key", &"x".repeat(4000)).await.expect("set");
-    let mut device = house.device().await;
+    let (test_cloud, address) = test_cloud(|config| config.limits.link_bytes_a_second = RATE).await;
+    test_cloud.cloud.store().set_config(cloud::Scope::Account, "key", &"x".repeat(4000)).await.expect("set");
+    let mut device = test_cloud.device().await;
     fetch(&mut device, 15).await;
     assert_eq!(value(address, &limited("link_bytes_a_second")).await, 0, "60,000 of 80,000");
     fetch(&mut device, 8).await;
@@ -201,29 +202,30 @@ async fn a_device_gets_so_many_bytes_and_waits_for_what_is_beyond() {
     fetch(&mut device, 1).await;
     assert!(start.elapsed() >= Duration::from_secs(1), "12,000 too many: {:?}", start.elapsed());
     assert!(value(address, &limited("link_bytes_a_second")).await >= 1);
-    house.cloud.stop().await;
+    test_cloud.cloud.stop().await;
 }
 
 /// Shows D122.
 #[tokio::test]
 async fn devices_of_one_account_share_its_rate_and_another_account_has_its_own() {
     const RATE: u32 = 8_000;
-    let (house, address) = house(|config| config.limits.link_bytes_a_second_per_account = RATE).await;
-    let store = house.cloud.store();
+    let (test_cloud, address) =
+        test_cloud(|config| config.limits.link_bytes_a_second_per_account = RATE).await;
+    let store = test_cloud.cloud.store();
     store.set_config(cloud::Scope::Account, "key", &"x".repeat(4000)).await.expect("set");
-    let (mut one, mut two) = (house.device().await, house.device().await);
+    let (mut one, mut two) = (test_cloud.device().await, test_cloud.device().await);
     fetch(&mut one, 12).await;
     assert_eq!(value(address, &limited("link_bytes_a_second")).await, 0);
     fetch(&mut two, 12).await;
     let start = Instant::now();
     let other = store.add_account(None).await.expect("added").id;
-    let other = house.cloud.provision_in(other, None).await.expect("an identity");
-    let mut third = Device::connect(house.cloud.address(), &other).await;
+    let other = test_cloud.cloud.provision_in(other, None).await.expect("an identity");
+    let mut third = Device::connect(test_cloud.cloud.address(), &other).await;
     third.welcome().await;
     fetch(&mut third, 1).await;
     fetch(&mut two, 1).await;
     assert!(start.elapsed() >= Duration::from_secs(1), "16,000 too many of both: {:?}", start.elapsed());
-    house.cloud.stop().await;
+    test_cloud.cloud.stop().await;
 }
 
 /// Shows D70, D122.
@@ -236,17 +238,17 @@ async fn log_lines_beyond_the_rate_are_dropped_and_one_line_says_how_many() {
         farewell_timeout: Duration::from_millis(300),
         ..Limits::default()
     };
-    let house = House::with(limits).await;
-    let mut device = house.device().await;
+    let test_cloud = TestCloud::with(limits).await;
+    let mut device = test_cloud.device().await;
     for sequence in 1..=burst + 7 {
         device.log(sequence, "a line").await;
     }
-    while device.next().await != Came::LogTaken(burst + 7) {}
-    let lines = house.cloud.store().logs(device.id, 100).await.expect("read");
-    let (last, kept) = lines.split_last().expect("lines");
-    assert!(kept.iter().map(|line| line.sequence).eq(1..=burst), "the burst is kept whole");
+    while device.next().await != Received::LogTaken(burst + 7) {}
+    let lines = test_cloud.cloud.store().logs(device.id, 100).await.expect("read");
+    let (last, put_back_list) = lines.split_last().expect("lines");
+    assert!(put_back_list.iter().map(|line| line.sequence).eq(1..=burst), "the burst is kept whole");
     let text = String::from_utf8_lossy(&last.text);
     assert_eq!(text, "[openvisor: 7 log lines dropped, more than 2 a second]");
     assert_eq!(last.sequence, burst + 7);
-    house.cloud.stop().await;
+    test_cloud.cloud.stop().await;
 }

@@ -12,7 +12,7 @@ use link::kind::{to_cloud, to_device};
 use link::mqtt::{MessageHead, Outcome, RequestState};
 use rcgen::{CertificateParams, CertifiedIssuer, DnType, IsCa, Issuer, KeyPair};
 use support::mosquitto::{Mosquitto, Tls, heard};
-use support::{Came, Device, House, config};
+use support::{Device, Received, TestCloud, config};
 
 const RING: u32 = 4096;
 
@@ -71,7 +71,7 @@ async fn connect(device: &mut Device, host: &str, port: u16, connect: Connect<'_
     let channel = device.open(ChannelType::Mqtt, RING).await;
     device.item(channel, to_cloud::CONNECT, &connect.encode(host, port)).await;
     match device.next().await {
-        Came::Answer { answer: Answer::Connected(outcome), channel: of } if of == channel => {
+        Received::Answer { answer: Answer::Connected(outcome), channel: of } if of == channel => {
             (channel, outcome)
         }
         other => panic!("instead of the answer to CONNECT came {other:?}"),
@@ -90,7 +90,7 @@ fn subscribe(filter: &str, qos: u8) -> Vec<u8> {
 
 async fn subscribed(device: &mut Device, channel: u8, filter: &str, qos: u8) {
     device.item(channel, to_cloud::SUBSCRIBE, &subscribe(filter, qos)).await;
-    let Came::Answer { answer: Answer::Subscribed(codes), .. } = device.next().await else {
+    let Received::Answer { answer: Answer::Subscribed(codes), .. } = device.next().await else {
         panic!("no answer")
     };
     assert_eq!(codes.codes(), [qos]);
@@ -102,7 +102,9 @@ fn publish(slot: u8, qos: u8, topic: &str, payload: &[u8]) -> Vec<u8> {
 
 /// The next message: its head, topic and payload.
 async fn message(device: &mut Device) -> (MessageHead, String, Vec<u8>) {
-    let Came::Item { kind: to_device::MESSAGE, body, .. } = device.next().await else { panic!("no message") };
+    let Received::Item { kind: to_device::MESSAGE, body, .. } = device.next().await else {
+        panic!("no message")
+    };
     let (head, length) = MessageHead::decode(&body).expect("a head").expect("whole");
     let (topic, payload) = body[length..].split_at(head.topic as usize);
     (head, String::from_utf8(topic.to_vec()).expect("text"), payload.to_vec())
@@ -112,16 +114,16 @@ async fn message(device: &mut Device) -> (MessageHead, String, Vec<u8>) {
 #[tokio::test]
 async fn a_device_publishes_and_receives_through_a_broker() {
     let broker = Mosquitto::start();
-    let house = House::open().await;
+    let test_cloud = TestCloud::open().await;
     for version_5 in [false, true] {
-        let mut device = house.device().await;
+        let mut device = test_cloud.device().await;
         let client_id = if version_5 { "five" } else { "three" };
         let channel =
             connected(&mut device, broker.port, Connect { version_5, client_id, ..Connect::default() }).await;
         let witness = broker.subscriber("up/#", 2).await;
         for (slot, qos) in [(0, 0), (1, 1)] {
             device.item(channel, to_cloud::PUBLISH, &publish(slot, qos, "up/x", b"hello")).await;
-            let Came::Answer { answer: Answer::Published(published), .. } = device.next().await else {
+            let Received::Answer { answer: Answer::Published(published), .. } = device.next().await else {
                 panic!("no answer")
             };
             assert_eq!((published.slot, published.state), (slot, RequestState::Completed));
@@ -137,33 +139,33 @@ async fn a_device_publishes_and_receives_through_a_broker() {
         device.item(channel, to_cloud::ACKNOWLEDGE, &[delivery as u8]).await;
         device.close(channel).await;
     }
-    house.cloud.stop().await;
+    test_cloud.cloud.stop().await;
 }
 
 /// Shows D52, M37.
 #[tokio::test]
 async fn a_lost_link_leaves_the_broker_without_a_goodbye_so_the_will_is_sent() {
     let broker = Mosquitto::start();
-    let house = House::open().await;
-    let mut device = house.device().await;
+    let test_cloud = TestCloud::open().await;
+    let mut device = test_cloud.device().await;
     let request = Connect { client_id: "mortal", will: Some(("will", "gone")), ..Connect::default() };
     connected(&mut device, broker.port, request).await;
     let witness = broker.subscriber("will", 1).await;
     drop(device);
     assert_eq!(heard(witness).await, "will gone\n");
-    house.cloud.stop().await;
+    test_cloud.cloud.stop().await;
 }
 
 /// Shows D52.
 #[tokio::test]
 async fn a_stopped_cloud_leaves_the_broker_without_a_goodbye_too() {
     let broker = Mosquitto::start();
-    let house = House::open().await;
-    let mut device = house.device().await;
+    let test_cloud = TestCloud::open().await;
+    let mut device = test_cloud.device().await;
     let request = Connect { client_id: "mortal", will: Some(("will", "gone")), ..Connect::default() };
     connected(&mut device, broker.port, request).await;
     let witness = broker.subscriber("will", 1).await;
-    house.cloud.stop().await;
+    test_cloud.cloud.stop().await;
     assert_eq!(heard(witness).await, "will gone\n");
 }
 
@@ -171,42 +173,42 @@ async fn a_stopped_cloud_leaves_the_broker_without_a_goodbye_too() {
 #[tokio::test]
 async fn a_disconnect_reaches_the_broker_so_the_will_is_not_sent() {
     let broker = Mosquitto::start();
-    let house = House::open().await;
-    let mut device = house.device().await;
+    let test_cloud = TestCloud::open().await;
+    let mut device = test_cloud.device().await;
     let request = Connect { client_id: "polite", will: Some(("will", "gone")), ..Connect::default() };
     let channel = connected(&mut device, broker.port, request).await;
     let witness = broker.subscriber("#", 1).await;
     device.item(channel, to_cloud::DISCONNECT, &[]).await;
-    let Came::Answer { answer: Answer::Disconnected(outcome), .. } = device.next().await else {
+    let Received::Answer { answer: Answer::Disconnected(outcome), .. } = device.next().await else {
         panic!("no answer")
     };
     assert_eq!(outcome.state, RequestState::Completed);
     broker.publish("marker", "first").await;
     assert_eq!(heard(witness).await, "marker first\n", "no will came before");
-    house.cloud.stop().await;
+    test_cloud.cloud.stop().await;
 }
 
 /// Shows D50.
 #[tokio::test]
 async fn a_broker_that_goes_away_is_told_to_the_device() {
     let mut broker = Mosquitto::start();
-    let house = House::open().await;
-    let mut device = house.device().await;
+    let test_cloud = TestCloud::open().await;
+    let mut device = test_cloud.device().await;
     let channel =
         connected(&mut device, broker.port, Connect { client_id: "left", ..Connect::default() }).await;
     broker.stop();
-    let Came::Answer { answer: Answer::Disconnected(_), .. } = device.next().await else {
+    let Received::Answer { answer: Answer::Disconnected(_), .. } = device.next().await else {
         panic!("no word of it")
     };
-    assert_eq!(device.next().await, Came::Closed { channel });
-    house.cloud.stop().await;
+    assert_eq!(device.next().await, Received::Closed { channel });
+    test_cloud.cloud.stop().await;
 }
 
 /// Shows M10, M11, M19, M21.
 #[tokio::test]
 async fn a_connect_that_fails_says_why() {
-    let house = House::open().await;
-    let mut device = house.device().await;
+    let test_cloud = TestCloud::open().await;
+    let mut device = test_cloud.device().await;
     let closed = {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         listener.local_addr().expect("bound").port()
@@ -215,26 +217,26 @@ async fn a_connect_that_fails_says_why() {
     assert_eq!(outcome.state, RequestState::NameNotResolved);
     let (_, outcome) = connect(&mut device, "127.0.0.1", closed, Connect::default()).await;
     assert_eq!(outcome.state, RequestState::SocketError);
-    house.cloud.stop().await;
+    test_cloud.cloud.stop().await;
 }
 
 /// Shows M17, D91.
 #[tokio::test]
 async fn a_second_connect_on_a_channel_is_already_connected() {
     let broker = Mosquitto::start();
-    let house = House::open().await;
-    let mut device = house.device().await;
+    let test_cloud = TestCloud::open().await;
+    let mut device = test_cloud.device().await;
     let channel =
         connected(&mut device, broker.port, Connect { client_id: "once", ..Connect::default() }).await;
     let again = Connect { client_id: "again", ..Connect::default() };
     device.item(channel, to_cloud::CONNECT, &again.encode("127.0.0.1", broker.port)).await;
-    let Came::Answer { answer: Answer::Connected(outcome), .. } = device.next().await else {
+    let Received::Answer { answer: Answer::Connected(outcome), .. } = device.next().await else {
         panic!("no answer")
     };
     assert_eq!(outcome.state, RequestState::AlreadyConnected);
     device.item(channel, to_cloud::PUBLISH, &publish(0, 1, "t", b"the first one stands")).await;
-    assert!(matches!(device.next().await, Came::Answer { answer: Answer::Published(_), .. }));
-    house.cloud.stop().await;
+    assert!(matches!(device.next().await, Received::Answer { answer: Answer::Published(_), .. }));
+    test_cloud.cloud.stop().await;
 }
 
 /// Shows D62.
@@ -243,11 +245,11 @@ async fn a_cloud_for_the_public_does_not_connect_to_its_own_machine() {
     let broker = Mosquitto::start();
     let directory = tempfile::tempdir().expect("a folder");
     let config = Config { destinations: Destinations::public(), ..config(&directory) };
-    let house = House { cloud: Cloud::start(config).await.expect("started"), directory };
-    let mut device = house.device().await;
+    let test_cloud = TestCloud { cloud: Cloud::start(config).await.expect("started"), directory };
+    let mut device = test_cloud.device().await;
     let (_, outcome) = connect(&mut device, "localhost", broker.port, Connect::default()).await;
     assert_eq!(outcome.state, RequestState::SocketError);
-    house.cloud.stop().await;
+    test_cloud.cloud.stop().await;
 }
 
 /// Shows D42.
@@ -256,11 +258,11 @@ async fn an_operator_can_require_tls() {
     let broker = Mosquitto::start();
     let directory = tempfile::tempdir().expect("a folder");
     let config = Config { require_tls: true, ..config(&directory) };
-    let house = House { cloud: Cloud::start(config).await.expect("started"), directory };
-    let mut device = house.device().await;
+    let test_cloud = TestCloud { cloud: Cloud::start(config).await.expect("started"), directory };
+    let mut device = test_cloud.device().await;
     let (_, outcome) = connect(&mut device, "127.0.0.1", broker.port, Connect::default()).await;
     assert_eq!(outcome.state, RequestState::InvalidParameters);
-    house.cloud.stop().await;
+    test_cloud.cloud.stop().await;
 }
 
 struct Signed {
@@ -297,8 +299,8 @@ async fn a_broker_behind_tls_is_reached_with_the_applications_certificates() {
         key: own.key.serialize_pem(),
         clients: Some(clients.pem()),
     });
-    let house = House::open().await;
-    let mut device = house.device().await;
+    let test_cloud = TestCloud::open().await;
+    let mut device = test_cloud.device().await;
     let client = sign(&clients, "client");
     let with = |tls| Connect { client_id: "sealed", tls: Some(tls), ..Connect::default() };
     let good = with(Credentials {
@@ -309,11 +311,11 @@ async fn a_broker_behind_tls_is_reached_with_the_applications_certificates() {
     let (channel, outcome) = connect(&mut device, "localhost", broker.port, good).await;
     assert_eq!(outcome.state, RequestState::Completed);
     device.item(channel, to_cloud::PUBLISH, &publish(0, 1, "t", b"")).await;
-    assert!(matches!(device.next().await, Came::Answer { answer: Answer::Published(_), .. }));
+    assert!(matches!(device.next().await, Received::Answer { answer: Answer::Published(_), .. }));
     let unknown = with(Credentials { authorities: vec![], chain: vec![], key: vec![] });
     let (_, outcome) = connect(&mut device, "localhost", broker.port, unknown).await;
     assert_eq!(outcome.state, RequestState::UnknownCa);
-    house.cloud.stop().await;
+    test_cloud.cloud.stop().await;
 }
 
 /// Shows D49.
@@ -321,8 +323,8 @@ async fn a_broker_behind_tls_is_reached_with_the_applications_certificates() {
 async fn a_full_receive_ring_holds_the_broker_back_and_another_channel_goes_on() {
     const COUNT: usize = 200;
     let broker = Mosquitto::start();
-    let house = House::open().await;
-    let mut device = house.device().await;
+    let test_cloud = TestCloud::open().await;
+    let mut device = test_cloud.device().await;
     let slow = connected(&mut device, broker.port, Connect { client_id: "slow", ..Connect::default() }).await;
     let quick =
         connected(&mut device, broker.port, Connect { client_id: "quick", ..Connect::default() }).await;
@@ -333,8 +335,8 @@ async fn a_full_receive_ring_holds_the_broker_back_and_another_channel_goes_on()
         // The answer to the quick channel comes although the slow one takes nothing; messages to the slow one come between.
         loop {
             match device.next().await {
-                Came::Answer { channel, answer: Answer::Published(_) } if channel == quick => break,
-                item @ Came::Item { .. } => device.put_back(item),
+                Received::Answer { channel, answer: Answer::Published(_) } if channel == quick => break,
+                item @ Received::Item { .. } => device.put_back(item),
                 other => panic!("{other:?}"),
             }
         }
@@ -352,5 +354,5 @@ async fn a_full_receive_ring_holds_the_broker_back_and_another_channel_goes_on()
         device.item(slow, to_cloud::ACKNOWLEDGE, &delivery[..length]).await;
     }
     assert!(device.is_quiet(Duration::from_millis(50)).await);
-    house.cloud.stop().await;
+    test_cloud.cloud.stop().await;
 }

@@ -12,8 +12,8 @@ use link::channel::ChannelType;
 use link::device::Answer;
 use link::kind::to_cloud;
 use link::mqtt::RequestState;
-use support::scrape::{house, until, value};
-use support::{Came, Device};
+use support::scrape::{test_cloud, until, value};
+use support::{Device, Received};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -70,7 +70,7 @@ async fn clinging() -> (u16, Arc<Notify>) {
 
 async fn answer(device: &mut Device) -> Answer {
     loop {
-        if let Came::Answer { answer, .. } = device.next().await {
+        if let Received::Answer { answer, .. } = device.next().await {
             return answer;
         }
     }
@@ -80,8 +80,8 @@ async fn answer(device: &mut Device) -> Answer {
 #[tokio::test]
 async fn a_device_begins_no_more_connections_than_a_kernel_would() {
     let (port, count) = counting().await;
-    let (house, address) = house(|config| config.limits.channels_a_second = RATE).await;
-    let mut device = house.device().await;
+    let (test_cloud, address) = test_cloud(|config| config.limits.channels_a_second = RATE).await;
+    let mut device = test_cloud.device().await;
     let start = Instant::now();
     let burst = (RATE * CHANNEL_BURST_SECONDS) as usize;
     for _ in 0..3 {
@@ -101,20 +101,20 @@ async fn a_device_begins_no_more_connections_than_a_kernel_would() {
     assert!(value(address, limited).await >= 1);
     let most = burst + start.elapsed().as_millis() as usize * RATE as usize / 1000 + 1;
     assert!(count.load(Ordering::SeqCst) <= most, "of 42");
-    house.cloud.stop().await;
+    test_cloud.cloud.stop().await;
 }
 
 /// Shows D122: what is beyond the rate begins later and is not lost.
 #[tokio::test]
 async fn a_connect_beyond_the_rate_is_made_later() {
     let (port, _close) = clinging().await;
-    let (house, _) = house(|config| {
+    let (test_cloud, _) = test_cloud(|config| {
         config.limits.channels_a_second = RATE;
         // Channels are closed at once, which is another reason for later connects to wait (D197).
         config.limits.reconnect_delay = Duration::ZERO;
     })
     .await;
-    let mut device = house.device().await;
+    let mut device = test_cloud.device().await;
     let start = Instant::now();
     let wanted = RATE * CHANNEL_BURST_SECONDS + 4;
     for _ in 0..wanted {
@@ -124,7 +124,7 @@ async fn a_connect_beyond_the_rate_is_made_later() {
     }
     let least = Duration::from_secs(1) * 3 / RATE;
     assert!(start.elapsed() >= least, "{wanted} took {:?}", start.elapsed());
-    house.cloud.stop().await;
+    test_cloud.cloud.stop().await;
 }
 
 /// Shows D122.
@@ -134,12 +134,12 @@ async fn a_connect_beyond_the_rate_is_made_later() {
 #[tokio::test]
 async fn a_connection_counts_until_its_socket_is_closed() {
     let (port, close) = clinging().await;
-    let (house, address) = house(|config| {
+    let (test_cloud, address) = test_cloud(|config| {
         config.limits.outbound_connections_per_account = 2;
         config.limits.farewell_timeout = Duration::from_hours(1);
     })
     .await;
-    let mut device = house.device().await;
+    let mut device = test_cloud.device().await;
     for _ in 0..2 {
         let (channel, state) = connected(&mut device, port).await;
         assert_eq!(state, RequestState::Completed);
@@ -158,7 +158,7 @@ async fn a_connection_counts_until_its_socket_is_closed() {
     assert_eq!(state, RequestState::Completed, "their places are free again");
     drop(device);
     until(address, "openvisor_devices_connected", 0).await;
-    house.cloud.stop().await;
+    test_cloud.cloud.stop().await;
 }
 
 /// Opens a channel and asks for a connect; what came of it.
@@ -176,8 +176,8 @@ async fn connected(device: &mut Device, port: u16) -> (u8, RequestState) {
 #[tokio::test]
 async fn short_of_memory_the_largest_device_is_throttled_and_a_small_one_is_not() {
     let (port, _close) = clinging().await;
-    let (house, address) = house(|config| config.limits.memory_per_account = 1).await;
-    let (mut large, mut small) = (house.device().await, house.device().await);
+    let (test_cloud, address) = test_cloud(|config| config.limits.memory_per_account = 1).await;
+    let (mut large, mut small) = (test_cloud.device().await, test_cloud.device().await);
     // Items without an end, until no more is taken.
     let mut taken = 0;
     loop {
@@ -195,5 +195,5 @@ async fn short_of_memory_the_largest_device_is_throttled_and_a_small_one_is_not(
     assert_eq!(state, RequestState::Completed);
     drop((large, small));
     until(address, "openvisor_memory_held_bytes", 0).await;
-    house.cloud.stop().await;
+    test_cloud.cloud.stop().await;
 }

@@ -12,7 +12,7 @@ use link::channel::ChannelType;
 use link::kind::{to_cloud, to_device};
 use rcgen::KeyPair;
 use support::https::{Https, resolve};
-use support::{Came, Device, House, config};
+use support::{Device, Received, TestCloud, config};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
@@ -110,12 +110,12 @@ fn http(url: &str, header: &str, content: &[u8]) -> Vec<u8> {
     [item, content.to_vec()].concat()
 }
 
-async fn item(device: &mut Device, channel_type: ChannelType, kind: u8, body: &[u8]) -> Came {
+async fn item(device: &mut Device, channel_type: ChannelType, kind: u8, body: &[u8]) -> Received {
     let channel = device.open(channel_type, 2048).await;
     device.item(channel, kind, body).await;
-    let came = device.next().await;
+    let received = device.next().await;
     device.close(channel).await;
-    came
+    received
 }
 
 #[tokio::test]
@@ -127,21 +127,21 @@ async fn no_secret_is_logged_at_any_level() {
     config.limits.farewell_timeout = std::time::Duration::from_millis(300);
     config.resolve = resolve(server.address);
     config.extra_authorities = vec![server.authority.clone()];
-    let house = House { cloud: Cloud::start(config).await.expect("started"), directory };
-    let identity = house.cloud.provision(None).await.expect("an identity");
-    let mut device = Device::connect(house.cloud.address(), &identity).await;
+    let test_cloud = TestCloud { cloud: Cloud::start(config).await.expect("started"), directory };
+    let identity = test_cloud.cloud.provision(None).await.expect("an identity");
+    let mut device = Device::connect(test_cloud.cloud.address(), &identity).await;
     device.welcome().await;
     let key = KeyPair::generate().expect("a key").serialize_der();
-    let store = house.cloud.store();
+    let store = test_cloud.cloud.store();
     store.set_secret(Scope::Device(device.id), "pass", "s3cret-of-a-device").await.expect("set");
     store.set_config(Scope::Account, "token", "s3cret-of-the-account").await.expect("set");
 
     let fetch = [&[1, 4][..], b"pass", &[2, 5], b"token"].concat();
-    let came = item(&mut device, ChannelType::ConfigFetch, to_cloud::CONFIG_FETCH, &fetch).await;
+    let received = item(&mut device, ChannelType::ConfigFetch, to_cloud::CONFIG_FETCH, &fetch).await;
     assert!(
-        matches!(&came, Came::Item { kind: to_device::CONFIG_RESPONSE, body, .. }
+        matches!(&received, Received::Item { kind: to_device::CONFIG_RESPONSE, body, .. }
         if body.ends_with(b"s3cret-of-a-devices3cret-of-the-account")),
-        "{came:?}"
+        "{received:?}"
     );
     let (port, taken) = broker().await;
     let body = connect(port, b"s3cret-password", None);
@@ -159,12 +159,12 @@ async fn no_secret_is_logged_at_any_level() {
         item(&mut device, ChannelType::Http, to_cloud::HTTP_REQUEST, &body).await;
     }
     device.log(1, "s3cret-of-a-line").await;
-    assert_eq!(device.next().await, Came::LogTaken(1));
+    assert_eq!(device.next().await, Received::LogTaken(1));
     // A rule broken with a secret in hand.
     let channel = device.open(ChannelType::Mqtt, 512).await;
     device.item(channel, to_cloud::PUBLISH, b"\xff\xff\xff\xff\xff s3cret-payload").await;
-    while !matches!(device.next().await, Came::Bye(_) | Came::End) {}
-    house.cloud.stop().await;
+    while !matches!(device.next().await, Received::Bye(_) | Received::End) {}
+    test_cloud.cloud.stop().await;
 
     let text = captured.text();
     for proof in [

@@ -56,7 +56,7 @@ fn a_cloud_on_postgresql_killed_at_any_moment_has_everything_it_acknowledged() {
         if kill % DATABASE_CRASHES == 0 {
             server.crash();
             std::thread::sleep(Duration::from_micros(rng.below(50_000)));
-            server.revive();
+            server.restart();
             std::thread::sleep(Duration::from_micros(within(rng, LIFE)));
         }
     });

@@ -1,8 +1,8 @@
-//! A PostgreSQL server for a test or a measurement: made anew, on a free loopback port, with a password, ended with whoever asked
-//! for it.
+//! A temporary PostgreSQL server for a test or a measurement: on a free loopback port, with a password, ended with the process that
+//! started it.
 //!
-//! One server serves all tests of a process ([`shared`]), and all processes of `cargo xtask check`, which starts one and names it
-//! in [`VARIABLE`]. Each test has a database of its own there.
+//! One server serves all tests of a process ([`shared`]), and all processes of `cargo xtask check`, which starts one and passes its URL
+//! in [`VARIABLE`]. Each test has its own database there.
 //!
 //! Terms are defined in `docs/glossary.md`.
 #![forbid(unsafe_code)]
@@ -18,52 +18,52 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 use std::{env, fs, io};
 
-/// Names a server that runs already: a URL without a database, of a user who may make databases.
+/// Environment variable with the URL, without a database, of a running server and a user who may create databases.
 pub const VARIABLE: &str = "OPENVISOR_TEST_POSTGRES";
 
-/// What to do where there is no PostgreSQL.
-pub const ADVICE: &str =
+/// The hint where PostgreSQL is not installed.
+pub const INSTALL_HINT: &str =
     "PostgreSQL's server is needed (initdb, postgres, psql): on Debian the package postgresql";
 
-const KEEPER: &str = include_str!("keeper.sh");
+const SUPERVISOR: &str = include_str!("supervisor.sh");
 const PASSWORD: &str = "made for tests";
-/// The password as a URL writes it.
+/// The password, percent-encoded for URLs. It has blanks so that encoding errors are found.
 const PASSWORD_IN_URL: &str = "made%20for%20tests";
-/// Another program may take a port between the look and the start, so a few are tried.
+/// Several ports are tried: another program may take a port after it was found free.
 const ATTEMPTS: usize = 5;
 
-/// Whether what is written must be on the disk before it counts.
+/// Whether a commit waits for the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
-    /// As in earnest: a commit survives a power cut.
+    /// As in production: a commit survives a power cut.
     Disk,
-    /// A commit survives the end of every process, not of the machine. For tests.
+    /// A commit survives the end of every process, but not of the machine. Faster, for tests.
     Memory,
 }
 
 /// A running server, ended when dropped and when this process ends.
 pub struct Server {
-    keeper: Child,
-    orders: Option<ChildStdin>,
-    answers: BufReader<ChildStdout>,
+    supervisor: Child,
+    commands: Option<ChildStdin>,
+    replies: BufReader<ChildStdout>,
     url: String,
-    /// User and group it runs as, where that is not whoever asked for it.
+    /// User and group it runs as, if not those of this process.
     user: Option<(u32, u32)>,
 }
 
-/// A database of its own on a server; dropped with this.
+/// A database on a server, removed when dropped.
 pub struct Database {
     server: String,
     name: String,
 }
 
 impl Server {
-    /// Makes and starts a server.
+    /// Creates and starts a server.
     ///
     /// # Errors
-    /// In words: PostgreSQL is not installed, or what it says.
+    /// PostgreSQL is not installed, or its message.
     pub fn start(durability: Durability) -> Result<Self, String> {
-        let programs = programs().ok_or(ADVICE)?;
+        let programs = programs().ok_or(INSTALL_HINT)?;
         let mut failure = String::new();
         for _ in 0..ATTEMPTS {
             match Self::launch(&programs, durability) {
@@ -80,20 +80,20 @@ impl Server {
             .and_then(|folder| Ok((folder, free_port()?)))
             .map_err(|error| error.to_string())?;
         let mut command = Command::new("sh");
-        command.arg("-c").arg(KEEPER).arg("keeper").arg(programs).arg(&folder).arg(port.to_string());
+        command.arg("-c").arg(SUPERVISOR).arg("supervisor").arg(programs).arg(&folder).arg(port.to_string());
         command.arg(if durability == Durability::Disk { "on" } else { "off" });
         command.current_dir(&folder).stdin(Stdio::piped()).stdout(Stdio::piped());
-        // A group of its own: Ctrl-C and whoever ends the group of a test that hangs must not reach it, it has to clean up.
+        // A process group of its own, so that Ctrl-C, or killing the group of a hanging test, does not prevent it from cleaning up.
         command.process_group(0);
         if let Some((user, group)) = user {
             command.uid(user).gid(group);
         }
-        let mut keeper = command.spawn().map_err(|error| error.to_string())?;
-        let orders = keeper.stdin.take();
-        let answers = BufReader::new(keeper.stdout.take().expect("piped"));
+        let mut supervisor = command.spawn().map_err(|error| error.to_string())?;
+        let commands = supervisor.stdin.take();
+        let replies = BufReader::new(supervisor.stdout.take().expect("piped"));
         let url = format!("postgres://postgres:{PASSWORD_IN_URL}@127.0.0.1:{port}");
-        let mut server = Self { keeper, orders, answers, url, user };
-        server.expect("ready")?;
+        let mut server = Self { supervisor, commands, replies, url, user };
+        server.await_reply("ready")?;
         Ok(server)
     }
 
@@ -102,15 +102,15 @@ impl Server {
         &self.url
     }
 
-    /// A new database.
+    /// Creates a database.
     pub fn database(&self) -> Database {
         Database::new(&self.url)
     }
 
-    /// A new database whose tables are in `folder`, which must be empty: on a small disk of its own, for one.
+    /// Creates a database whose tables are in `folder`, which must be empty, for example on a small disk.
     ///
     /// # Errors
-    /// The folder cannot be given to the server's user.
+    /// The owner of the folder cannot be changed to the server's user.
     pub fn database_in(&self, folder: &Path) -> io::Result<Database> {
         if let Some((user, group)) = self.user {
             chown(folder, Some(user), Some(group))?;
@@ -118,33 +118,34 @@ impl Server {
         Ok(Database::in_tablespace(&self.url, Some(folder)))
     }
 
-    /// Ends the server at once, as a crash would, and keeps its data.
+    /// Stops the server at once, as a crash would. Its data is kept.
     pub fn crash(&mut self) {
-        self.order("stop", "stopped");
+        self.command("stop", "stopped");
     }
 
     /// Starts it again, at the same port.
-    pub fn revive(&mut self) {
-        self.order("start", "ready");
+    pub fn restart(&mut self) {
+        self.command("start", "ready");
     }
 
-    fn order(&mut self, order: &str, answer: &str) {
-        let orders = self.orders.as_mut().expect("there until it is dropped");
-        writeln!(orders, "{order}").expect("the keeper listens");
-        self.expect(answer).expect("done");
+    fn command(&mut self, command: &str, reply: &str) {
+        let commands = self.commands.as_mut().expect("present until it is dropped");
+        writeln!(commands, "{command}").expect("the supervisor reads commands");
+        self.await_reply(reply).expect("done");
     }
 
-    fn expect(&mut self, answer: &str) -> Result<(), String> {
+    fn await_reply(&mut self, reply: &str) -> Result<(), String> {
         let mut line = String::new();
-        self.answers.read_line(&mut line).map_err(|error| error.to_string())?;
-        if line.trim_end() == answer { Ok(()) } else { Err("see what it says above".to_owned()) }
+        self.replies.read_line(&mut line).map_err(|error| error.to_string())?;
+        if line.trim_end() == reply { Ok(()) } else { Err("its message is above".to_owned()) }
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        drop(self.orders.take());
-        let _ = self.keeper.wait();
+        // The supervisor stops the server when its input ends, and that it does also when this process is killed.
+        drop(self.commands.take());
+        let _ = self.supervisor.wait();
     }
 }
 
@@ -172,7 +173,7 @@ impl Database {
         format!("{}/{}", self.server, self.name)
     }
 
-    /// Runs a statement in it, as a person with `psql` would; answers what that prints.
+    /// Runs a statement with `psql` and returns its output.
     pub fn psql(&self, statement: &str) -> String {
         psql(&self.url(), statement).expect("psql")
     }
@@ -184,16 +185,16 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        // The server may be down by now, and takes it along when it goes.
+        // Fails if the server is down already, which deletes its databases anyway.
         let _ =
             psql(&format!("{}/postgres", self.server), &format!("DROP DATABASE {} WITH (FORCE)", self.name));
     }
 }
 
-/// A new database on the server of this process, or of the whole check.
+/// Creates a database on the server of this process, or of the whole check.
 ///
 /// # Panics
-/// Where there is no PostgreSQL: a test that cannot be run has failed.
+/// If PostgreSQL is not installed: a test that cannot run has failed.
 pub fn shared() -> Database {
     static OWN: OnceLock<Server> = OnceLock::new();
     if let Ok(url) = env::var(VARIABLE) {
@@ -202,7 +203,7 @@ pub fn shared() -> Database {
     OWN.get_or_init(|| Server::start(Durability::Memory).unwrap_or_else(|error| panic!("{error}"))).database()
 }
 
-/// The folder of PostgreSQL's server programs: in the path, or where Debian has them.
+/// The folder of PostgreSQL's server programs: in `PATH`, or where Debian installs them.
 pub fn programs() -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let in_path = env::split_paths(&path).find(|folder| is_complete(folder));
@@ -221,7 +222,7 @@ fn debian() -> Vec<PathBuf> {
     folders
 }
 
-/// PostgreSQL refuses to run as root: the user and group to run it as then.
+/// The user and group to run PostgreSQL as when this process is root's, as which it refuses to run.
 fn unprivileged_user() -> Result<Option<(u32, u32)>, String> {
     let own = fs::metadata("/proc/self").map_err(|error| error.to_string())?;
     if std::os::unix::fs::MetadataExt::uid(&own) != 0 {
@@ -259,7 +260,7 @@ fn psql(url: &str, statement: &str) -> Result<String, String> {
     let program = programs().map(|folder| folder.join("psql")).filter(|program| program.is_file());
     let mut command = Command::new(program.unwrap_or_else(|| "psql".into()));
     command.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", statement, url]);
-    let ended = command.output().map_err(|error| format!("psql: {error}; {ADVICE}"))?;
+    let ended = command.output().map_err(|error| format!("psql: {error}; {INSTALL_HINT}"))?;
     if !ended.status.success() {
         return Err(String::from_utf8_lossy(&ended.stderr).into_owned());
     }
@@ -278,14 +279,14 @@ mod tests {
     }
 
     #[test]
-    fn a_server_serves_crashes_comes_back_and_ends_with_nothing_left() {
+    fn a_server_serves_crashes_restarts_and_ends_with_nothing_left() {
         let mut server = Server::start(Durability::Memory).expect("started");
         let database = server.database();
         database.psql("CREATE TABLE things (name TEXT)");
         database.psql("INSERT INTO things VALUES ('kettle')");
         server.crash();
         assert!(psql(&database.url(), "SELECT 1").is_err());
-        server.revive();
+        server.restart();
         assert_eq!(database.psql("SELECT name FROM things"), "kettle");
         drop(database);
         let port: u16 = server.url().rsplit(':').next().expect("a port").parse().expect("a number");

@@ -1,4 +1,5 @@
-//! Why a connection failed, found in the errors of sockets and of TLS (D190).
+//! Why a connection failed, derived from the errors of sockets and of TLS. Timeline, metrics and log all show the cause that is found
+//! here (D190).
 
 use std::io;
 
@@ -7,11 +8,11 @@ use tokio_rustls::rustls::{
     AlertDescription, CertificateError, Error as TlsError, InvalidMessage, PeerIncompatible,
 };
 
-use super::private_ca::Found;
+use super::private_ca::PolicyError;
 use super::private_ca::client_key::ClientCertificate;
-use super::private_ca::names::{TOLD_NAMES, shown};
+use super::private_ca::names::{MAX_SHOWN_NAMES, shown};
 
-/// The cause in a TCP connection that was not made.
+/// Why a TCP connection could not be opened.
 pub(super) fn connect_failure(error: &io::Error) -> ConnectError {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => ConnectError::Refused,
@@ -23,12 +24,12 @@ pub(super) fn connect_failure(error: &io::Error) -> ConnectError {
     }
 }
 
-/// The cause in a failed TLS handshake.
+/// Why a TLS handshake failed.
 pub(super) fn handshake_failure(error: &io::Error, own: &ClientCertificate) -> ConnectError {
     match tls(error) {
         None => ConnectError::TlsClosed,
-        Some(TlsError::InvalidCertificate(cause)) => of_certificate(cause),
-        Some(TlsError::AlertReceived(alert)) => of_alert(*alert, own),
+        Some(TlsError::InvalidCertificate(cause)) => certificate_failure(cause),
+        Some(TlsError::AlertReceived(alert)) => alert_failure(*alert, own),
         Some(TlsError::InvalidMessage(
             InvalidMessage::InvalidContentType
             | InvalidMessage::UnknownProtocolVersion
@@ -42,8 +43,8 @@ pub(super) fn handshake_failure(error: &io::Error, own: &ClientCertificate) -> C
     }
 }
 
-/// How a connection that stood has ended. In TLS 1.3 a server judges the client's certificate after the client's handshake is
-/// over, so what it says of it comes here.
+/// How an open connection ended. In TLS 1.3 a server verifies the client's certificate after the client has finished the handshake, so
+/// its alert about the certificate arrives here.
 pub(crate) fn connection_end(error: &io::Error) -> ConnectionEnd {
     ConnectionEnd::Failed(match tls(error) {
         None => ConnectError::Socket,
@@ -60,16 +61,16 @@ fn tls(error: &io::Error) -> Option<&TlsError> {
     error.get_ref()?.downcast_ref()
 }
 
-fn of_certificate(cause: &CertificateError) -> ConnectError {
+fn certificate_failure(cause: &CertificateError) -> ConnectError {
     use CertificateError as C;
     match cause {
-        // A bad signature is an authority that bears a trusted one's name and is not it.
+        // A bad signature means that an authority has the name of a trusted one, but another key.
         C::UnknownIssuer | C::BadSignature => ConnectError::UnknownCa,
         C::Expired | C::ExpiredContext { .. } => ConnectError::CertificateExpired,
         C::NotValidYet | C::NotValidYetContext { .. } => ConnectError::CertificateNotYetValid,
         C::NotValidForName => ConnectError::CertificateName { names: Vec::new() },
         C::NotValidForNameContext { presented, .. } => {
-            let names = presented.iter().take(TOLD_NAMES).map(|name| bare(name)).collect();
+            let names = presented.iter().take(MAX_SHOWN_NAMES).map(|name| bare(name)).collect();
             ConnectError::CertificateName { names }
         }
         C::UnsupportedSignatureAlgorithmContext { .. }
@@ -83,17 +84,19 @@ fn of_certificate(cause: &CertificateError) -> ConnectError {
         C::UnhandledCriticalExtension => {
             ConnectError::Certificate("a critical extension is not understood".to_owned())
         }
-        C::Other(other) => match (other.0.downcast_ref::<Found>(), other.0.downcast_ref::<webpki::Error>()) {
-            (Some(Found(cause)), _) => cause.clone(),
-            (None, Some(cause)) => of_webpki(cause),
-            (None, None) => ConnectError::Certificate(other.to_string()),
-        },
+        C::Other(other) => {
+            match (other.0.downcast_ref::<PolicyError>(), other.0.downcast_ref::<webpki::Error>()) {
+                (Some(PolicyError(cause)), _) => cause.clone(),
+                (None, Some(cause)) => webpki_failure(cause),
+                (None, None) => ConnectError::Certificate(other.to_string()),
+            }
+        }
         other => ConnectError::Certificate(other.to_string()),
     }
 }
 
-/// What the strict rules of the public authorities refuse and rustls has no name for.
-fn of_webpki(cause: &webpki::Error) -> ConnectError {
+/// Violations of the strict rules for public authorities that rustls has no error for.
+fn webpki_failure(cause: &webpki::Error) -> ConnectError {
     let why = match cause {
         webpki::Error::CaUsedAsEndEntity => "it is an authority's and not a server's",
         webpki::Error::UnsupportedCertVersion => "it is not X.509 version 3",
@@ -105,12 +108,12 @@ fn of_webpki(cause: &webpki::Error) -> ConnectError {
     ConnectError::Certificate(why.to_owned())
 }
 
-/// A name as rustls writes it, such as `DnsName("broker.example")`, without what is around it.
+/// The name in rustls's text for it, such as `DnsName("broker.example")`.
 fn bare(presented: &str) -> String {
     shown(presented.split('"').nth(1).unwrap_or(presented))
 }
 
-fn of_alert(alert: AlertDescription, own: &ClientCertificate) -> ConnectError {
+fn alert_failure(alert: AlertDescription, own: &ClientCertificate) -> ConnectError {
     let is_refusal = is_about_certificates(alert)
         || matches!(alert, AlertDescription::HandshakeFailure | AlertDescription::CertificateRequired);
     if is_refusal && own.is_missing() {

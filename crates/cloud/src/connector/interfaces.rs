@@ -1,4 +1,5 @@
-//! The addresses of this machine's own interfaces, which applications may not reach unless the operator says so (D184).
+//! The addresses of this machine's interfaces, which applications may reach only if the operator allows it: services on this machine
+//! may rely on a firewall that the cloud is behind (D184).
 
 use std::io;
 use std::net::IpAddr;
@@ -12,14 +13,14 @@ use tokio::time::Instant;
 use crate::destinations::Range;
 use crate::limits::INTERFACES_INTERVAL;
 
-/// How the addresses are found out; tests have their own.
-pub(super) type Read = Arc<dyn Fn() -> io::Result<Vec<Range>> + Send + Sync>;
+/// Reads the addresses; replaced in tests.
+pub(super) type ReadAddresses = Arc<dyn Fn() -> io::Result<Vec<Range>> + Send + Sync>;
 
-/// What is known of this machine's addresses.
+/// A cache of this machine's addresses.
 pub(super) struct Interfaces {
-    read: Read,
-    /// How old what is known may be.
-    interval: Duration,
+    read: ReadAddresses,
+    /// Maximal age of the cache.
+    max_age: Duration,
     known: Mutex<Known>,
 }
 
@@ -29,34 +30,34 @@ struct Known {
 }
 
 impl Interfaces {
-    /// Those of the system.
+    /// The addresses of the operating system.
     pub(super) fn system() -> Self {
-        Self::reading(Arc::new(system), INTERFACES_INTERVAL)
+        Self::with_source(Arc::new(system), INTERFACES_INTERVAL)
     }
 
-    pub(super) fn reading(read: Read, interval: Duration) -> Self {
-        Self { read, interval, known: Mutex::new(Known { ranges: Arc::from([]), at: None }) }
+    pub(super) fn with_source(read: ReadAddresses, max_age: Duration) -> Self {
+        Self { read, max_age, known: Mutex::new(Known { ranges: Arc::from([]), at: None }) }
     }
 
-    /// The addresses, no older than the interval.
+    /// The addresses, at most [`INTERFACES_INTERVAL`] old.
     ///
     /// # Errors
-    /// They have never been found out: nothing may be connected to then.
+    /// They have never been read. Then nothing may be connected to, because any address might be this machine's.
     pub(super) async fn own(&self) -> io::Result<Arc<[Range]>> {
         let mut known = self.known.lock().await;
-        if known.at.is_some_and(|at| at.elapsed() < self.interval) {
+        if known.at.is_some_and(|at| at.elapsed() < self.max_age) {
             return Ok(known.ranges.clone());
         }
         let read = self.read.clone();
-        // With many interfaces it takes milliseconds.
+        // With many interfaces this takes milliseconds, too long for an asynchronous task.
         let found = tokio::task::spawn_blocking(move || read()).await.map_err(io::Error::other).flatten();
         match found {
             Ok(ranges) => *known = Known { ranges: ranges.into(), at: Some(Instant::now()) },
             Err(error) if known.at.is_none() => {
-                tracing::error!(%error, "the addresses of this machine cannot be found out");
+                tracing::error!(%error, "cannot read the addresses of this machine");
                 return Err(error);
             }
-            // What was found before is better than nothing.
+            // The old addresses are better than none.
             Err(_) => {}
         }
         Ok(known.ranges.clone())
@@ -85,14 +86,14 @@ mod tests {
     use super::*;
 
     /// Fails the first and the third time; the address changes with each reading.
-    fn reading(interval: Duration) -> (Interfaces, Arc<AtomicUsize>) {
+    fn reading(max_age: Duration) -> (Interfaces, Arc<AtomicUsize>) {
         let reads = Arc::new(AtomicUsize::new(0));
         let count = reads.clone();
-        let read: Read = Arc::new(move || match count.fetch_add(1, Ordering::Relaxed) {
+        let read: ReadAddresses = Arc::new(move || match count.fetch_add(1, Ordering::Relaxed) {
             0 | 2 => Err(io::Error::other("no descriptor")),
             number => Ok(vec![format!("192.0.2.{number}").parse().expect("one")]),
         });
-        (Interfaces::reading(read, interval), reads)
+        (Interfaces::with_source(read, max_age), reads)
     }
 
     async fn has(interfaces: &Interfaces, text: &str) -> bool {

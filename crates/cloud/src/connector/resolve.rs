@@ -1,27 +1,27 @@
-//! Names the operator points elsewhere, as `curl --resolve` and `--connect-to` do.
+//! Names that the operator maps to other addresses, as `curl --resolve` and `--connect-to` do.
 
 use std::net::SocketAddr;
 use std::str::FromStr;
 
-/// A destination that is reached somewhere else. It is allowed by the operator's word, whatever [`crate::Destinations`] says;
-/// the name in TLS stays what the application asked for.
+/// A destination at another address. It is open whatever [`crate::Destinations`] says, because the operator configured it; the name in
+/// TLS is still the application's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolve {
-    /// The host as applications name it; not case-sensitive.
+    /// The host as applications name it, not case-sensitive.
     pub host: String,
     /// The port as applications name it.
     pub port: u16,
-    /// Where it is.
+    /// Its actual address.
     pub to: SocketAddr,
 }
 
-/// A text that is no [`Resolve`].
+/// A text that is not a [`Resolve`].
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not HOST:PORT=ADDRESS:PORT (like example.com:443=127.0.0.1:8443)")]
 pub struct ResolveError(String);
 
 impl Resolve {
-    /// Whether it speaks of this destination.
+    /// Whether it applies to this destination.
     pub fn is_for(&self, host: &str, port: u16) -> bool {
         self.port == port && super::bare_host(&self.host).eq_ignore_ascii_case(host)
     }
@@ -30,7 +30,7 @@ impl Resolve {
 impl FromStr for Resolve {
     type Err = ResolveError;
 
-    /// Reads `HOST:PORT=ADDRESS:PORT`; IPv6 addresses stand in brackets.
+    /// Reads `HOST:PORT=ADDRESS:PORT`; IPv6 addresses are in brackets.
     fn from_str(text: &str) -> Result<Self, ResolveError> {
         parse(text).ok_or_else(|| ResolveError(text.to_owned()))
     }
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_none_is_refused() {
+    fn an_invalid_text_is_refused() {
         for text in [
             "",
             "a:1",

@@ -1,5 +1,5 @@
-//! Names to addresses: by the hosts file and the domain name system, asynchronously, with a cache, and fairly between devices
-//! (D181; docs/decisions/0017-name-resolution.md).
+//! Name resolution by the hosts file and DNS: asynchronous, with a cache, and fair between devices, so that look-ups that are never
+//! answered delay nobody else's (D181; docs/decisions/0017-name-resolution.md).
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -21,23 +21,22 @@ use tracing::subscriber::NoSubscriber;
 
 use super::lookup_slots::{LookupSlots, Owner};
 use crate::limits::{
-    CACHED_ANSWERS, CACHED_FAILURES, LONGEST_CACHED, LONGEST_CACHED_FAILURE, LOOKUPS_PER_DEVICE, Limits,
+    CACHED_ANSWERS, CACHED_FAILURES, LOOKUPS_PER_DEVICE, Limits, MAX_CACHE_TIME, MAX_FAILURE_CACHE_TIME,
     OTHER_FAMILY_TIMEOUT, RESOLVER_CHECK_INTERVAL,
 };
 
-/// The files whose change makes a new resolver.
-const CONFIGURATION: [&str; 2] = ["/etc/resolv.conf", "/etc/hosts"];
+/// Files whose change requires a new resolver.
+const CONFIGURATION_FILES: [&str; 2] = ["/etc/resolv.conf", "/etc/hosts"];
 
-/// Looks up names for every device.
+/// Resolves names for every device.
 pub(super) struct Resolver {
-    /// The name servers; none means those of the system.
+    /// The name servers; empty: those of the system.
     servers: Vec<SocketAddr>,
     current: Mutex<Current>,
-    /// Names that could not be looked up a moment ago, whatever the reason; the resolver itself keeps only that a name does
-    /// not exist.
+    /// Names that could not be resolved a moment ago, for any reason; the library only caches that a name does not exist.
     failed: Cache<String, ConnectError>,
-    places: LookupSlots,
-    patience: Duration,
+    slots: LookupSlots,
+    timeout: Duration,
 }
 
 struct Current {
@@ -59,27 +58,27 @@ impl Resolver {
             current: Mutex::new(current),
             failed: Cache::builder()
                 .max_capacity(CACHED_FAILURES)
-                .time_to_live(LONGEST_CACHED_FAILURE)
+                .time_to_live(MAX_FAILURE_CACHE_TIME)
                 .build(),
-            places: LookupSlots::new(limits.name_lookups, LOOKUPS_PER_DEVICE),
-            patience: limits.resolve_timeout,
+            slots: LookupSlots::new(limits.name_lookups, LOOKUPS_PER_DEVICE),
+            timeout: limits.resolve_timeout,
         }
     }
 
-    /// The addresses of a host, at least one; IPv4 and IPv6 in turns, so that a few of them are some of each.
+    /// The addresses of a host, at least one. IPv4 and IPv6 alternate, so that the first few are of both kinds.
     pub(super) async fn look_up(&self, owner: Owner, host: &str) -> Result<Vec<IpAddr>, ConnectError> {
         let key = host.to_ascii_lowercase();
         if let Some(cause) = self.failed.get(&key) {
             return Err(cause);
         }
-        let entering = timeout(self.patience, self.places.enter(owner));
-        let mut place = entering.await.ok().and_then(Result::ok).ok_or(ConnectError::TooManyLookups)?;
+        let acquiring = timeout(self.timeout, self.slots.acquire(owner));
+        let mut permit = acquiring.await.ok().and_then(Result::ok).ok_or(ConnectError::TooManyLookups)?;
         let resolver = self.resolver();
-        // What the resolver logs of names and answers is of devices and of strangers, and of any amount.
+        // The library's log lines are suppressed: they contain names and answers of devices and strangers, in any number.
         let finding = addresses(&resolver, host).with_subscriber(NoSubscriber::default());
         let found = tokio::select! {
-            found = timeout(self.patience, finding) => found,
-            () = place.evicted() => return Err(ConnectError::TooManyLookups),
+            found = timeout(self.timeout, finding) => found,
+            () = permit.evicted() => return Err(ConnectError::TooManyLookups),
         };
         match found {
             Ok(found) if !found.is_empty() => Ok(found),
@@ -95,9 +94,9 @@ impl Resolver {
         }
     }
 
-    /// The resolver, recreated when the system's configuration has changed.
+    /// The library's resolver, recreated when the system's configuration has changed.
     fn resolver(&self) -> Arc<TokioResolver> {
-        let mut current = self.current.lock().expect("nothing panics while it is held");
+        let mut current = self.current.lock().expect("no holder of this lock panics");
         if self.servers.is_empty() && current.checked.elapsed() >= RESOLVER_CHECK_INTERVAL {
             current.checked = Instant::now();
             let state = configuration();
@@ -113,23 +112,23 @@ impl Resolver {
 
 /// When the system's configuration was last changed.
 fn configuration() -> [Option<SystemTime>; 2] {
-    CONFIGURATION.map(|path| fs::metadata(path).and_then(|file| file.modified()).ok())
+    CONFIGURATION_FILES.map(|path| fs::metadata(path).and_then(|file| file.modified()).ok())
 }
 
 fn build_resolver(servers: &[SocketAddr]) -> TokioResolver {
     let (config, mut options) = if servers.is_empty() { system_configuration() } else { configured(servers) };
     options.cache_size = CACHED_ANSWERS;
-    options.positive_max_ttl = Some(LONGEST_CACHED);
-    options.negative_max_ttl = Some(LONGEST_CACHED_FAILURE);
+    options.positive_max_ttl = Some(MAX_CACHE_TIME);
+    options.negative_max_ttl = Some(MAX_FAILURE_CACHE_TIME);
     let builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
     let builder = builder.with_options(options);
-    builder.build().expect("without DNSSEC and TLS there is nothing that could fail")
+    builder.build().expect("nothing can fail without DNSSEC and TLS")
 }
 
-/// The system's name servers and search domains. Without any the name server is this machine, as resolv.conf(5) has it.
+/// The system's name servers and search domains. Without any, the name server is this machine, as resolv.conf(5) specifies.
 fn system_configuration() -> (ResolverConfig, ResolverOpts) {
     read_system_conf().unwrap_or_else(|error| {
-        tracing::warn!(%error, "no name servers in /etc/resolv.conf; asking this machine");
+        tracing::warn!(%error, "no name servers in /etc/resolv.conf; using this machine");
         configured(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 53))])
     })
 }
@@ -146,32 +145,32 @@ fn configured(servers: &[SocketAddr]) -> (ResolverConfig, ResolverOpts) {
     (config, ResolverOpts::default())
 }
 
-/// Asks for IPv4 and IPv6 addresses at once. Once there is an answer the other one has little time left: name servers that do
-/// not answer questions for IPv6 addresses are common.
+/// Queries IPv4 and IPv6 addresses at once. After one answer the other has little time left, because name servers that never answer
+/// queries for IPv6 addresses are common.
 async fn addresses(resolver: &TokioResolver, host: &str) -> Vec<IpAddr> {
     let (v4, v6) = (resolver.ipv4_lookup(host), resolver.ipv6_lookup(host));
     tokio::pin!(v4, v6);
     let (v4, v6) = tokio::select! {
         v4 = &mut v4 => {
             let v4 = of(v4);
-            let patience = patience(&v4);
-            (v4, of_other(timeout(patience, v6).await))
+            let limit = other_timeout(&v4);
+            (v4, addresses_in_time(timeout(limit, v6).await))
         }
         v6 = &mut v6 => {
             let v6 = of(v6);
-            let patience = patience(&v6);
-            (of_other(timeout(patience, v4).await), v6)
+            let limit = other_timeout(&v6);
+            (addresses_in_time(timeout(limit, v4).await), v6)
         }
     };
-    in_turns(v4, v6)
+    interleave(v4, v6)
 }
 
-fn patience(found: &[IpAddr]) -> Duration {
-    // All of it is bounded by the caller's.
+fn other_timeout(found: &[IpAddr]) -> Duration {
+    // The caller bounds the whole look-up.
     if found.is_empty() { Duration::MAX } else { OTHER_FAMILY_TIMEOUT }
 }
 
-fn of_other<E>(answered: Result<Result<Lookup, NetError>, E>) -> Vec<IpAddr> {
+fn addresses_in_time<E>(answered: Result<Result<Lookup, NetError>, E>) -> Vec<IpAddr> {
     answered.map(of).unwrap_or_default()
 }
 
@@ -185,8 +184,8 @@ fn of(answered: Result<Lookup, NetError>) -> Vec<IpAddr> {
     lookup.answers().iter().filter_map(|record| address(&record.data)).collect()
 }
 
-/// One of each as long as there are, IPv4 first: where there is no IPv6, nothing is lost.
-fn in_turns(v4: Vec<IpAddr>, v6: Vec<IpAddr>) -> Vec<IpAddr> {
+/// Alternates between both, IPv4 first, because many machines have no IPv6.
+fn interleave(v4: Vec<IpAddr>, v6: Vec<IpAddr>) -> Vec<IpAddr> {
     let (mut v4, mut v6) = (v4.into_iter(), v6.into_iter());
     let mut all = Vec::new();
     loop {

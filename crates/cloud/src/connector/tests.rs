@@ -413,7 +413,7 @@ fn authorities_come_from_a_pem_file_or_the_fault_is_told() {
 #[tokio::test]
 async fn this_machines_own_address_is_refused_unless_allowed() {
     let read = || Ok(vec!["93.184.216.77".parse().expect("a range")]);
-    let own = || Interfaces::reading(Arc::new(read), Duration::ZERO);
+    let own = || Interfaces::with_source(Arc::new(read), Duration::ZERO);
     let with = |destinations| {
         let limits = Limits { connect_timeout: Duration::from_millis(1), ..Limits::default() };
         Connector { interfaces: own(), ..connector_with(destinations, &limits) }
@@ -431,7 +431,7 @@ async fn this_machines_own_address_is_refused_unless_allowed() {
 #[tokio::test]
 async fn without_knowing_its_own_addresses_the_cloud_connects_to_nothing() {
     let read = || Err(io::Error::other("no permission"));
-    let interfaces = Interfaces::reading(Arc::new(read), Duration::ZERO);
+    let interfaces = Interfaces::with_source(Arc::new(read), Duration::ZERO);
     let connector = Connector { interfaces, ..connector() };
     let error = connector.connect(target("127.0.0.1", 9, None)).await.err();
     assert_eq!(error, Some(ConnectError::NotAllowed));

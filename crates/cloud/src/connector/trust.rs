@@ -1,38 +1,39 @@
-//! Which certificates are believed, and what the cloud shows of its own: the TLS of outbound connections.
+//! The TLS of outbound connections: which servers are trusted, and which certificate they are shown.
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use relay::{ConnectError, TlsOptions};
-use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use tokio_rustls::rustls::client::danger::ServerCertVerifier;
 use tokio_rustls::rustls::client::{Resumption, WebPkiServerVerifier, verify_server_name};
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
+use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::server::ParsedCertificate;
 use tokio_rustls::rustls::{
-    CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, Error as TlsError, RootCertStore,
-    SignatureScheme, WantsVerifier,
+    CertificateError, ClientConfig, ConfigBuilder, Error as TlsError, RootCertStore, SignatureScheme,
+    WantsVerifier,
 };
 
-use super::private_ca::PrivateCaVerifier;
+use super::private_ca::PrivateCa;
 use super::private_ca::client_key::{ClientCertificate, certified};
+use super::server_policy::{HandshakeSignature, Presented, ServerPolicy, Verifier};
 
 type Certificate = CertificateDer<'static>;
 
-/// What HTTPS is spoken (RFC 7301).
+/// The ALPN protocol of HTTPS connections (RFC 7301).
 const HTTP_1_1: &[u8] = b"http/1.1";
 
-/// Why a list of authorities cannot be used.
+/// Why authorities cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthoritiesError {
-    /// The file cannot be read, or is no PEM.
+    /// The file cannot be read, or is not PEM.
     #[error("{0} cannot be read: {1}")]
     Unreadable(String, String),
-    /// There is none in it.
-    #[error("{0} holds no certificate")]
+    /// The file contains no certificate.
+    #[error("{0} contains no certificate")]
     None(String),
-    /// One of them cannot be used.
+    /// A certificate cannot be used as an authority.
     #[error("an added authority's certificate cannot be used: {0}")]
     Unusable(String),
 }
@@ -40,7 +41,7 @@ pub enum AuthoritiesError {
 /// The certificates of a PEM file, for [`crate::Config::extra_authorities`].
 ///
 /// # Errors
-/// The file cannot be read, is no PEM, or holds no certificate.
+/// The file cannot be read, is not PEM, or contains no certificate.
 pub fn read_authorities(path: &Path) -> Result<Vec<Certificate>, AuthoritiesError> {
     let name = || path.display().to_string();
     let unreadable = |error: tokio_rustls::rustls::pki_types::pem::Error| {
@@ -51,24 +52,24 @@ pub fn read_authorities(path: &Path) -> Result<Vec<Certificate>, AuthoritiesErro
     if found.is_empty() { Err(AuthoritiesError::None(name())) } else { Ok(found) }
 }
 
-/// What is believed where the application names no authorities of its own.
+/// The authorities trusted where the application names none.
 pub struct Trust {
-    /// Believes the Mozilla roots and the operator's (D42).
+    /// Trusts the Mozilla roots and the operator's authorities (D42).
     brokers: Arc<ClientConfig>,
     https: Arc<ClientConfig>,
 }
 
-/// Authorities, and the certificates of those that a server may also show as its own.
+/// Authorities, and the certificates among them that a server may present as its own.
 struct Roots {
     store: Arc<RootCertStore>,
     own: Vec<Certificate>,
 }
 
 impl Trust {
-    /// Believes the Mozilla roots and `extra`; for HTTPS those of the machine's system too.
+    /// Trusts the Mozilla roots and `extra`, and for HTTPS those of the operating system too.
     ///
     /// # Errors
-    /// One of `extra` is no certificate.
+    /// One of `extra` cannot be used.
     pub fn new(extra: &[Certificate]) -> Result<Self, AuthoritiesError> {
         let mut store = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         for certificate in extra {
@@ -84,7 +85,7 @@ impl Trust {
         Ok(Self { brokers: Arc::new(brokers), https: Arc::new(https) })
     }
 
-    /// The TLS an HTTPS server is spoken to with.
+    /// The TLS of a connection to an HTTPS server.
     pub(super) fn https(&self) -> Tls {
         let mut config = (*self.https).clone();
         let certificate = Arc::new(ClientCertificate::default());
@@ -92,16 +93,16 @@ impl Trust {
         Tls { config: Arc::new(config), certificate }
     }
 
-    /// The TLS an application asks for. Its own authorities are held to the rules of OpenSSL (D191), the public ones to the
-    /// stricter ones of the web.
+    /// The TLS of a connection to a broker. Where the application names authorities, the rules of OpenSSL apply, as for its own clients
+    /// (D191); elsewhere the stricter ones of the public web.
     pub(super) fn config(&self, tls: &TlsOptions) -> Result<Tls, ConnectError> {
         let mut config = if tls.authorities.is_empty() {
             (*self.brokers).clone()
         } else {
-            let given =
+            let authorities =
                 tls.authorities.iter().map(|authority| Certificate::from(authority.clone())).collect();
-            let verifier = PrivateCaVerifier::new(given).ok_or(ConnectError::InvalidCredentials)?;
-            unresumed(verified_by(Arc::new(verifier)).with_no_client_auth())
+            let policy = PrivateCa::new(authorities).ok_or(ConnectError::InvalidCredentials)?;
+            without_resumption(verified_by(Arc::new(Verifier(policy))).with_no_client_auth())
         };
         let own = if tls.chain.is_empty() {
             None
@@ -117,17 +118,17 @@ impl Trust {
 /// The TLS of one connection.
 pub(super) struct Tls {
     pub(super) config: Arc<ClientConfig>,
-    /// What the server is shown of the application.
+    /// The application's certificate, if it has one.
     pub(super) certificate: Arc<ClientCertificate>,
 }
 
-/// The authorities the machine's system trusts, read once. Without any the others still stand.
+/// The authorities the operating system trusts, read once. Any that cannot be read are skipped.
 fn system_roots() -> &'static RootCertStore {
     static ROOTS: OnceLock<RootCertStore> = OnceLock::new();
     ROOTS.get_or_init(|| {
         let found = rustls_native_certs::load_native_certs();
         for error in found.errors {
-            tracing::warn!(%error, "an authority of this machine cannot be read");
+            tracing::warn!(%error, "cannot read an authority of the operating system");
         }
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(found.certs);
@@ -136,31 +137,31 @@ fn system_roots() -> &'static RootCertStore {
 }
 
 fn without_certificate(roots: &Roots) -> ClientConfig {
-    unresumed(believing(roots).with_no_client_auth())
+    without_resumption(trusting(roots).with_no_client_auth())
 }
 
-/// A session of one device must not be taken up by another.
-fn unresumed(mut config: ClientConfig) -> ClientConfig {
+/// A TLS session of one device must not be resumed for another one.
+fn without_resumption(mut config: ClientConfig) -> ClientConfig {
     config.resumption = Resumption::disabled();
     config
 }
 
-type Believing = ConfigBuilder<ClientConfig, tokio_rustls::rustls::client::WantsClientCert>;
+type ClientBuilder = ConfigBuilder<ClientConfig, tokio_rustls::rustls::client::WantsClientCert>;
 
-fn believing(roots: &Roots) -> Believing {
-    let usual = WebPkiServerVerifier::builder_with_provider(roots.store.clone(), provider())
+fn trusting(roots: &Roots) -> ClientBuilder {
+    let standard = WebPkiServerVerifier::builder_with_provider(roots.store.clone(), provider())
         .build()
         .expect("there is an authority, and there are no revocation lists");
     if roots.own.is_empty() {
-        return verified_by(usual);
+        return verified_by(standard);
     }
-    verified_by(Arc::new(OwnAuthority { usual, own: roots.own.clone() }))
+    verified_by(Arc::new(Verifier(OwnAuthority { standard, own: roots.own.clone() })))
 }
 
-fn verified_by(verifier: Arc<dyn ServerCertVerifier>) -> Believing {
+fn verified_by(verifier: Arc<dyn ServerCertVerifier>) -> ClientBuilder {
     let builder: ConfigBuilder<ClientConfig, WantsVerifier> = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
-        .expect("the provider knows TLS 1.2 and 1.3");
+        .expect("the provider supports TLS 1.2 and 1.3");
     builder.dangerous().with_custom_certificate_verifier(verifier)
 }
 
@@ -170,59 +171,67 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
     PROVIDER.get_or_init(|| Arc::new(ring::default_provider())).clone()
 }
 
-/// The usual checks, and one thing more: a server may show the very certificate that was named as its authority, though that is
-/// marked as an authority's. `openssl req -x509` makes such certificates, so many a private broker has one.
+/// The standard rules, except that a server may present the very certificate that was configured as its authority, although that is
+/// marked as an authority's: `openssl req -x509` creates such certificates, so many private brokers have one.
 #[derive(Debug)]
 struct OwnAuthority {
-    usual: Arc<WebPkiServerVerifier>,
+    standard: Arc<WebPkiServerVerifier>,
     own: Vec<Certificate>,
 }
 
-impl ServerCertVerifier for OwnAuthority {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, TlsError> {
-        let judged =
-            self.usual.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-        match judged {
-            // Its time has been judged before; what is left is its name. That the server has its key the handshake shows.
-            Err(error) if is_marked_as_authority(&error) && self.own.contains(end_entity) => {
-                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
-                Ok(ServerCertVerified::assertion())
+impl ServerPolicy for OwnAuthority {
+    fn verify_server(&self, presented: &Presented<'_>) -> Result<(), TlsError> {
+        let Presented { certificate, intermediates, name, ocsp_response, now } = presented;
+        let verified =
+            self.standard.verify_server_cert(certificate, intermediates, name, ocsp_response, *now);
+        match verified {
+            // Validity has been checked before this error, so only the name is left. The handshake proves that the server has the key.
+            Err(error) if is_marked_as_authority(&error) && self.own.contains(certificate) => {
+                verify_server_name(&ParsedCertificate::try_from(*certificate)?, name)
             }
-            judged => judged,
+            verified => verified.map(|_| ()),
         }
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, TlsError> {
-        self.usual.verify_tls12_signature(message, certificate, signed)
+    fn verify_handshake(&self, signature: &HandshakeSignature<'_>) -> Result<(), TlsError> {
+        let HandshakeSignature { message, certificate, signed, is_tls13 } = signature;
+        let verified = if *is_tls13 {
+            self.standard.verify_tls13_signature(message, certificate, signed)
+        } else {
+            self.standard.verify_tls12_signature(message, certificate, signed)
+        };
+        verified.map(|_| ())
     }
 
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, TlsError> {
-        self.usual.verify_tls13_signature(message, certificate, signed)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.usual.supported_verify_schemes()
+    fn schemes(&self) -> Vec<SignatureScheme> {
+        self.standard.supported_verify_schemes()
     }
 }
 
 fn is_marked_as_authority(error: &TlsError) -> bool {
     let TlsError::InvalidCertificate(CertificateError::Other(other)) = error else { return false };
     matches!(other.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair};
+    use relay::Target;
+
+    use super::*;
+    use crate::debug_output_tests::assert_hidden;
+
+    #[test]
+    fn the_private_key_of_an_application_is_not_in_debug_output() {
+        let key = KeyPair::generate().expect("a key");
+        let certificate = CertificateParams::default().self_signed(&key).expect("signed").der().to_vec();
+        let key = key.serialize_der();
+        let tls = TlsOptions { authorities: Vec::new(), chain: vec![certificate], key: key.clone() };
+        let client = Trust::new(&[]).expect("no authorities").config(&tls).expect("valid credentials");
+        let target = Target { host: "broker.example".to_owned(), port: 8883, tls: Some(tls) };
+        // Bytes of the private key itself, behind the PKCS#8 header that all such keys have.
+        let private = &key[36..60];
+        assert_hidden(&format!("{target:?}"), private);
+        assert_hidden(&format!("{:?} {:?}", client.certificate, client.config), private);
+    }
 }

@@ -1,88 +1,44 @@
-//! Which header lines of a response are malformed, so that the timeline can name them. hyper leaves them out and does not say so;
-//! this looks at the same bytes, and decides nothing.
+//! Finds malformed header lines of a response, so that an event can name them: hyper skips them silently. The same bytes are examined
+//! here, and nothing else depends on the result.
 
-use std::io;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use super::tap::Tap;
 
-/// Malformed header lines that are named.
-const NAMED: usize = 8;
+/// Most malformed header lines that are named.
+const MAX_NAMES: usize = 8;
 
-/// Characters of a name that are shown.
-const NAME_CHARACTERS: usize = 40;
+/// Most characters of a name that are shown.
+const MAX_CHARACTERS: usize = 40;
 
-/// The first bytes a server sent.
+/// The first bytes a server sends. Clones share them.
 #[derive(Clone)]
 pub(super) struct Recording(Arc<Mutex<Recorder>>);
 
 struct Recorder {
     bytes: Vec<u8>,
-    most: usize,
+    capacity: usize,
 }
 
 impl Recording {
-    /// Of at most this many bytes.
-    pub(super) fn new(most: usize) -> Self {
-        Self(Arc::new(Mutex::new(Recorder { bytes: Vec::new(), most })))
+    /// A recording of at most this many bytes.
+    pub(super) fn new(capacity: usize) -> Self {
+        Self(Arc::new(Mutex::new(Recorder { bytes: Vec::new(), capacity })))
     }
 
-    fn add(&self, bytes: &[u8]) {
-        let mut recorder = self.0.lock().expect("nothing panics while it adds");
-        let room = recorder.most - recorder.bytes.len();
-        recorder.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
-    }
-
-    /// The names of malformed header lines of the response, behind any interim ones. Nothing is recorded from here on.
+    /// The names of malformed header lines of the response, after any interim ones. The recording ends here.
     pub(super) fn malformed_headers(&self) -> Vec<String> {
-        let mut recorder = self.0.lock().expect("nothing panics while it looks");
-        recorder.most = 0;
+        let mut recorder = self.0.lock().expect("no holder of this lock panics");
+        recorder.capacity = 0;
         malformed(&std::mem::take(&mut recorder.bytes))
     }
 }
 
-/// A connection of which the first bytes received are recorded.
-pub(super) struct Recorded<S> {
-    stream: S,
-    recording: Recording,
-}
-
-impl<S> Recorded<S> {
-    pub(super) fn new(stream: S, recording: Recording) -> Self {
-        Self { stream, recording }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Recorded<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        self.recording.add(&buffer.filled()[before..]);
-        read
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Recorded<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+impl Tap for Recording {
+    fn on_read(&mut self, bytes: &[u8]) {
+        let mut recorder = self.0.lock().expect("no holder of this lock panics");
+        let space = recorder.capacity - recorder.bytes.len();
+        recorder.bytes.extend_from_slice(&bytes[..bytes.len().min(space)]);
     }
 }
 
@@ -97,12 +53,12 @@ fn malformed(bytes: &[u8]) -> Vec<String> {
     let mut header: Option<(&[u8], bool)> = None;
     for line in lines {
         let is_fold = matches!(line.first(), Some(b' ' | b'\t'));
-        if let (true, Some((_, is_good))) = (is_fold, header.as_mut()) {
-            *is_good &= line.iter().copied().all(is_value);
+        if let (true, Some((_, is_valid))) = (is_fold, header.as_mut()) {
+            *is_valid &= line.iter().copied().all(is_value);
             continue;
         }
         names.extend(header.and_then(named));
-        if line.is_empty() || names.len() >= NAMED {
+        if line.is_empty() || names.len() >= MAX_NAMES {
             return names;
         }
         header = Some((line, is_well_formed(line)));
@@ -115,15 +71,15 @@ fn is_interim(status: &[u8]) -> bool {
 }
 
 /// The name in a header line, if the line is not good.
-fn named((line, is_good): (&[u8], bool)) -> Option<String> {
-    if is_good {
+fn named((line, is_valid): (&[u8], bool)) -> Option<String> {
+    if is_valid {
         return None;
     }
     let Some(colon) = line.iter().position(|byte| *byte == b':') else {
         return Some("(a line without a colon)".to_owned());
     };
     let shown = |byte: &u8| if matches!(byte, b' '..=b'~') { char::from(*byte) } else { '?' };
-    let name: String = line[..colon].iter().take(NAME_CHARACTERS).map(shown).collect();
+    let name: String = line[..colon].iter().take(MAX_CHARACTERS).map(shown).collect();
     Some(if name.is_empty() { "(no name)".to_owned() } else { name })
 }
 
@@ -161,8 +117,8 @@ mod tests {
         assert_eq!(malformed(b""), Vec::<String>::new());
         assert_eq!(malformed(b"HTTP/1.1 200 OK\nA b: 1\nC"), ["A b"]);
         let many = [&b"HTTP/1.1 200 OK\r\n"[..], &b"a b: 1\r\n".repeat(100)].concat();
-        assert_eq!(malformed(&many).len(), NAMED);
+        assert_eq!(malformed(&many).len(), MAX_NAMES);
         let long = [&b"HTTP/1.1 200 OK\r\n"[..], &[b' '; 1], &[b'x'; 100], b" y: 1\r\n\r\n"].concat();
-        assert_eq!(malformed(&long)[0].chars().count(), NAME_CHARACTERS);
+        assert_eq!(malformed(&long)[0].chars().count(), MAX_CHARACTERS);
     }
 }

@@ -1,32 +1,32 @@
-//! File descriptors: each device and each connection to a broker or server takes one, and a process has only so many.
+//! File descriptors: each device and each connection to a broker or server takes one, and their number is limited for a process.
 //!
-//! Connections that nobody has admitted must not take those that admitted devices need (D175). So the limits that cost descriptors are
-//! lowered together until all of them fit, with a part kept for everything else.
+//! Unauthenticated connections must not take descriptors that admitted devices need (D175). So all limits that cost descriptors are
+//! lowered together until they fit, with a reserve for everything else.
 
 use std::fmt;
 
 use super::Limits;
 
-/// Descriptors kept for what is no device's and no broker's: listeners, the database, health and metrics, files.
+/// Descriptors reserved for everything but devices and brokers: listeners, the database, health and metrics, files.
 pub const RESERVED_DESCRIPTORS: usize = 128;
 
 /// Sockets of one name look-up: over UDP to each of two servers, or one over TCP after that.
 const SOCKETS_PER_LOOKUP: usize = 2;
 
-/// Name look-ups get this part of all descriptors at most.
-const LOOKUP_PART: usize = 8;
+/// Name look-ups get at most this fraction of all descriptors.
+const LOOKUP_FRACTION: usize = 8;
 
-/// A limit for one account or source that is at most one such part of the whole stays as it is when the whole is lowered.
-const SMALL_PART: usize = 4;
+/// A limit for one account or source that is at most this fraction of the total is not lowered with the total.
+const SMALL_FRACTION: usize = 4;
 
 /// A limit that was lowered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoweredLimit {
     /// Its name.
     pub name: &'static str,
-    /// What was configured.
+    /// The configured value.
     pub from: usize,
-    /// What it is.
+    /// The lowered value.
     pub to: usize,
 }
 
@@ -37,20 +37,21 @@ impl fmt::Display for LoweredLimit {
 }
 
 impl Limits {
-    /// Lowers the numbers of connections until they fit into `available` descriptors; which ones were lowered. Devices and outbound
-    /// connections keep their proportion, and shares of an account or a source theirs of the total.
+    /// Lowers the numbers of connections until they fit into `available` descriptors, and returns the limits that were lowered. Devices and
+    /// outbound connections keep their proportion, and so do the shares of accounts and sources.
     pub fn fit_descriptors(&mut self, available: usize) -> Vec<LoweredLimit> {
         let before = self.clone();
-        self.name_lookups = before.name_lookups.min((available / LOOKUP_PART / SOCKETS_PER_LOOKUP).max(1));
+        self.name_lookups =
+            before.name_lookups.min((available / LOOKUP_FRACTION / SOCKETS_PER_LOOKUP).max(1));
         let kept = RESERVED_DESCRIPTORS + self.name_lookups * SOCKETS_PER_LOOKUP;
         let room = available.saturating_sub(kept).max(2);
         let wanted = self.connections.saturating_add(self.outbound_connections);
         if wanted > room {
             self.connections = scaled(before.connections, room, wanted);
             self.outbound_connections = scaled(before.outbound_connections, room, wanted);
-            // What is a small part anyway takes nothing from others and stays as it was set.
+            // A small share takes little from others and stays as configured.
             let share =
-                |part: usize, now, total| part.min(scaled(part, now, total).max(now / SMALL_PART).max(1));
+                |part: usize, now, total| part.min(scaled(part, now, total).max(now / SMALL_FRACTION).max(1));
             self.connections_per_source =
                 share(before.connections_per_source, self.connections, before.connections);
             self.connections_per_account =

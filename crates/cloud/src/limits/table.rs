@@ -1,38 +1,38 @@
-//! The bounds by name, for the operator's command line.
+//! The limits by name, for the command line.
 
 use std::time::Duration;
 
 use super::Limits;
 
-/// A bound that cannot be set so.
+/// Why a limit cannot be set.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LimitError {
     /// Not `name=value`.
     #[error("`{0}` is not NAME=VALUE")]
     Form(String),
-    /// There is no such bound.
+    /// There is no such limit.
     #[error("there is no limit `{0}`")]
     Name(String),
-    /// The value is no whole number, or too large.
-    #[error("{name}: `{value}` is not a whole number up to {most}")]
+    /// The value is not a whole number, or too large.
+    #[error("{name}: `{value}` is not a whole number up to {max}")]
     Value {
-        /// The bound.
+        /// The limit.
         name: &'static str,
-        /// What was given.
+        /// The given value.
         value: String,
-        /// The largest it may be.
-        most: u64,
+        /// The largest value.
+        max: u64,
     },
-    /// A bound of nothing would be no service.
+    /// With a limit of zero there would be no service.
     #[error("{0} must be at least 1")]
     Zero(&'static str),
 }
 
-/// A bound as the operator sees it.
+/// A limit as the operator sees it.
 pub struct LimitSpec {
     /// Its name.
     pub name: &'static str,
-    /// What it bounds, and in which unit.
+    /// What it limits, and in which unit.
     pub what: &'static str,
     field: fn(&mut Limits) -> Field<'_>,
 }
@@ -48,15 +48,15 @@ enum Field<'a> {
     Keepalive(&'a mut u32),
     /// Whole seconds, at least 1.
     Seconds(&'a mut Duration),
-    /// Whole seconds; 0 is none.
+    /// Whole seconds of a delay; 0 is none.
     Pause(&'a mut Duration),
 }
 
-/// Longest time a bound may be, seconds: ten years.
-const MOST_SECONDS: u64 = 10 * 365 * 24 * 3600;
+/// Largest number of seconds of a limit: ten years.
+const MAX_SECONDS: u64 = 10 * 365 * 24 * 3600;
 
-/// Longest pause, seconds.
-const MOST_PAUSE: u64 = 60;
+/// Longest delay, in seconds.
+const MAX_PAUSE: u64 = 60;
 
 impl Field<'_> {
     fn value(&self) -> u64 {
@@ -67,13 +67,13 @@ impl Field<'_> {
         }
     }
 
-    fn most(&self) -> u64 {
+    fn max(&self) -> u64 {
         match self {
             Field::Count(_) | Field::Rate(_) | Field::Number(_) => u64::from(u32::MAX),
             Field::Keepalive(_) => link::limits::MAX_KEEPALIVE.as_secs(),
-            Field::Seconds(_) => MOST_SECONDS,
+            Field::Seconds(_) => MAX_SECONDS,
             // An application waits a minute for an answer, TCP, TLS and CONNACK included.
-            Field::Pause(_) => MOST_PAUSE,
+            Field::Pause(_) => MAX_PAUSE,
         }
     }
 
@@ -90,21 +90,21 @@ impl Field<'_> {
     }
 }
 
-macro_rules! named {
+macro_rules! limits {
     ($($kind:ident $name:ident: $what:literal,)*) => {
-        /// Every bound an operator may set.
+        /// Every limit an operator may set.
         pub const LIMITS: &[LimitSpec] = &[
             $(LimitSpec { name: stringify!($name), what: $what, field: |limits| Field::$kind(&mut limits.$name) },)*
         ];
     };
 }
 
-named! {
+limits! {
     Count connections: "connections at a time",
     Count connections_per_source: "of these from one address (IPv6: one /64)",
     Count connections_per_account: "devices connected at a time, of one account",
     Count handshakes: "TLS handshakes under way",
-    Count handshakes_per_source: "of these from one address; more only once they are old",
+    Count handshakes_per_source: "of these from one address; beyond that the oldest is dropped",
     Rate handshakes_a_second_per_source: "new connections a second from one address",
     Rate connections_a_second_per_device: "connections a second of one device",
     Seconds handshake_timeout: "seconds a TLS handshake may take",
@@ -115,23 +115,23 @@ named! {
     Rate link_bytes_a_second_per_account: "the same for one account",
     Rate requests_a_second: "publishes and opened channels a second of one device",
     Rate requests_a_second_per_account: "the same for one account",
-    Rate channels_a_second: "channels one device opens a second, and their requests",
+    Rate channels_a_second: "channels one device opens a second, and requests it starts",
     Rate channels_a_second_per_account: "the same for one account",
-    Count name_lookups: "host names being looked up at a time, two sockets each",
-    Rate broker_packets_a_second: "packets a second from a broker that give no message",
+    Count name_lookups: "name look-ups at a time, two sockets each",
+    Rate broker_packets_a_second: "packets a second from a broker that contain no message",
     Rate broker_bytes_a_second: "the same in bytes",
-    Count memory: "MiB held for all devices: messages, requests, sockets",
+    Count memory: "MiB in use for all devices: messages, requests, sockets",
     Count memory_per_account: "the same for one account",
-    Number messages_a_second: "messages a second to one channel, else it is ended",
+    Number messages_a_second: "messages a second to one channel, beyond which it is closed",
     Rate log_lines_a_second: "log lines a second kept of one device",
     Number log_lines: "log lines kept of one device",
     Seconds log_age: "seconds a log line is kept",
-    Seconds authorization_timeout: "seconds devices stay while the database cannot be read",
-    Seconds drain_timeout: "seconds what is in flight has when the cloud stops",
-    Seconds farewell_timeout: "seconds a device has to take the last words",
+    Seconds authorization_timeout: "seconds devices stay connected while the database cannot be read",
+    Seconds drain_timeout: "seconds for requests in flight when the cloud stops",
+    Seconds farewell_timeout: "seconds for closing a device's connection in order",
     Seconds resolve_timeout: "seconds a name look-up may take",
     Seconds connect_timeout: "seconds a broker or server has for TCP and TLS",
-    Pause reconnect_delay: "seconds at most between connects that keep failing",
+    Pause reconnect_delay: "most seconds between connects that keep failing",
 }
 
 impl Limits {
@@ -144,11 +144,11 @@ impl Limits {
         let named = LIMITS.iter().find(|named| named.name == name);
         let named = named.ok_or_else(|| LimitError::Name(name.to_owned()))?;
         let field = (named.field)(self);
-        let number = value.parse().ok().filter(|number| *number <= field.most());
+        let number = value.parse().ok().filter(|number| *number <= field.max());
         let number: u64 = number.ok_or_else(|| LimitError::Value {
             name: named.name,
             value: value.to_owned(),
-            most: field.most(),
+            max: field.max(),
         })?;
         if number == 0 && !field.may_be_zero() {
             return Err(LimitError::Zero(named.name));
@@ -159,7 +159,7 @@ impl Limits {
 }
 
 impl LimitSpec {
-    /// The value it has unless the operator says otherwise.
+    /// Its default.
     pub fn default_value(&self) -> u64 {
         (self.field)(&mut Limits::default()).value()
     }
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_cannot_be_is_refused_and_said() {
+    fn an_invalid_value_is_refused_with_its_reason() {
         let refused = |text: &str| Limits::default().set(text).expect_err("refused").to_string();
         assert_eq!(refused("connections"), "`connections` is not NAME=VALUE");
         assert_eq!(refused("none=1"), "there is no limit `none`");
@@ -193,7 +193,7 @@ mod tests {
             assert_eq!(refused(&format!("connections={value}")), said);
         }
         Limits::default().set("link_bytes_a_second=0").expect("no limit");
-        // The link carries no longer one: it would be shortened without a word.
+        // The link cannot carry a longer one; it would be shortened silently.
         assert_eq!(refused("keepalive=7200"), "keepalive: `7200` is not a whole number up to 3600");
         Limits::default().set("keepalive=3600").expect("the longest");
     }

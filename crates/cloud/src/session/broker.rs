@@ -62,7 +62,6 @@ enum State {
 }
 
 /// What happened on a connection.
-#[derive(Debug, Clone)]
 pub(super) enum BrokerEvent<'a> {
     Opened,
     Failed(ConnectError),

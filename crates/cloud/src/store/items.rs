@@ -19,7 +19,7 @@ pub enum Scope {
 }
 
 /// A configuration item. The time is milliseconds since 1970.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ConfigItem {
     /// Its key.
     pub key: String,
@@ -54,6 +54,14 @@ pub struct NewItem {
 impl NewItem {
     pub(super) fn check(&self) -> Result<(), StoreError> {
         check(&self.key, &self.value)
+    }
+}
+
+impl std::fmt::Debug for ConfigItem {
+    /// Shows no value: applications store credentials as configuration too.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { key, value: _, updated } = self;
+        f.debug_struct("ConfigItem").field("key", key).field("updated", updated).finish_non_exhaustive()
     }
 }
 

@@ -527,7 +527,7 @@ async fn a_database_that_starts_anew_is_used_again() {
     store.add_logs(&[line(device, 1, 1, 1)]).await.expect("kept");
     server.crash();
     let revived = tokio::task::spawn_blocking(move || {
-        server.revive();
+        server.restart();
         server
     });
     while store.add_logs(&[line(device, 1, 2, 1)]).await.is_err() {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tempfile::TempDir;
 
-use crate::support::PATIENCE;
+use crate::support::MAX_WAIT;
 
 /// The only user of [`Broker::password`], and the password.
 pub(crate) const USER: (&str, &str) = ("sensor", "hunter2");
@@ -126,7 +126,7 @@ impl Broker {
 
     /// Waits until its log contains `text`; returns the line.
     pub(crate) fn expect_log(&self, text: &str) -> String {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + MAX_WAIT;
         loop {
             let log = self.log.lock().expect("the lock is not poisoned");
             if let Some(line) = log.iter().find(|line| line.contains(text)) {

@@ -19,7 +19,7 @@ use tokio::sync::broadcast;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConnection, StreamOwned};
 
-use crate::support::{PATIENCE, config, tls};
+use crate::support::{MAX_WAIT, config, tls};
 use kernel_testport::mqtt::READABLE;
 use kernel_testport::{AppSetup, LINE, TestCentre, TestDevice, Wire, boot};
 
@@ -63,7 +63,7 @@ impl Site {
 
     /// Waits for an event of the cloud, skipping others.
     pub(crate) fn expect<T>(&mut self, what: &str, mut wanted: impl FnMut(EventKind) -> Option<T>) -> T {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + MAX_WAIT;
         loop {
             match self.events.try_recv() {
                 Ok(event) => {
@@ -245,7 +245,7 @@ impl LiveDevice {
 
     /// Runs until `condition` is true.
     pub(crate) fn run_until(&mut self, what: &str, mut condition: impl FnMut(&mut TestDevice) -> bool) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + MAX_WAIT;
         while !condition(&mut self.device) {
             assert!(Instant::now() < deadline, "timed out waiting for {what}");
             self.step();
@@ -306,7 +306,7 @@ impl App {
     /// Waits for the next event.
     #[track_caller]
     pub(crate) fn next_event(&mut self) -> (u32, u32) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + MAX_WAIT;
         loop {
             if let Some(event) = self.events.pop_front() {
                 return event;

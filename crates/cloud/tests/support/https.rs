@@ -54,7 +54,7 @@ impl Https {
 
     /// Waits until this many connections are open.
     pub(crate) async fn until_open(&self, count: usize) {
-        let deadline = Instant::now() + super::PATIENCE;
+        let deadline = Instant::now() + super::MAX_WAIT;
         while self.open() != count {
             assert!(Instant::now() < deadline, "{} connections instead of {count}", self.open());
             tokio::time::sleep(Duration::from_millis(5)).await;

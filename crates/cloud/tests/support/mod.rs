@@ -1,4 +1,4 @@
-//! What the tests of the whole cloud share: a cloud of their own, and a device that speaks the link with its bare hands.
+//! What the tests of a running cloud share: the cloud, and a device that speaks the link without a kernel.
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::collections::VecDeque;
@@ -24,30 +24,30 @@ pub(crate) mod mosquitto;
 pub(crate) mod scrape;
 pub(crate) mod scripted;
 
-/// Longest a test waits for anything.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// Longest time a test waits for an event.
+pub(crate) const MAX_WAIT: Duration = Duration::from_secs(20);
 
-/// A cloud in a folder of its own.
-pub(crate) struct House {
+/// A cloud with a temporary data folder.
+pub(crate) struct TestCloud {
     pub cloud: Cloud,
     pub directory: TempDir,
 }
 
-impl House {
+impl TestCloud {
     pub(crate) async fn open() -> Self {
-        // Devices of the tests seldom stay to hear the end.
+        // Devices of the tests rarely read the `BYE`.
         Self::with(Limits { farewell_timeout: Duration::from_millis(300), ..Limits::default() }).await
     }
 
     pub(crate) async fn with(limits: Limits) -> Self {
         let directory = tempfile::tempdir().expect("a folder");
-        // Tests connect in vain again and again, and pauses have tests of their own (D197).
+        // Tests connect again after failures at once; the delays have tests of their own (D197).
         let limits = Limits { channels_a_second: 0, reconnect_delay: Duration::ZERO, ..limits };
         let cloud = Cloud::start(Config { limits, ..config(&directory) }).await.expect("started");
         Self { cloud, directory }
     }
 
-    /// A device with a new identity, connected and welcome.
+    /// Connects a device with a new identity.
     pub(crate) async fn device(&self) -> Device {
         let identity = self.cloud.provision(None).await.expect("an identity");
         let mut device = Device::connect(self.cloud.address(), &identity).await;
@@ -56,17 +56,17 @@ impl House {
     }
 }
 
-/// A cloud on any free port of this machine.
+/// The configuration of a cloud on a free port of this machine.
 pub(crate) fn config(directory: &TempDir) -> Config {
     let mut config = Config::local(directory.path(), SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-    // Devices of the tests open channels faster than a kernel would; `outbound.rs` has what comes of it.
+    // Devices of the tests open channels faster than a kernel would; `outbound.rs` tests the limit.
     config.limits.channels_a_second = 0;
     config
 }
 
-/// What came from the cloud, whole.
+/// A message from the cloud, reassembled.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Came {
+pub(crate) enum Received {
     Welcome {
         logging: bool,
     },
@@ -90,15 +90,15 @@ pub(crate) enum Came {
     End,
 }
 
-/// A device: a TLS connection and the link's link, no kernel.
+/// A device: a TLS connection and the link, no kernel.
 pub(crate) struct Device {
     pub id: cloud::DeviceId,
     stream: TlsStream<TcpStream>,
     link: DeviceLink,
     start: Instant,
     parts: Vec<(u8, Vec<u8>)>,
-    came: VecDeque<Came>,
-    kept: Vec<Came>,
+    received: VecDeque<Received>,
+    put_back_list: Vec<Received>,
 }
 
 /// The TLS a device uses.
@@ -123,12 +123,12 @@ impl Device {
         Self::connect_as(address, identity, 7).await
     }
 
-    /// The same as the device's start number `boot`.
+    /// The same with the boot number `boot`.
     pub(crate) async fn connect_as(address: SocketAddr, identity: &Identity, boot: u32) -> Self {
         Self::connect_with(address, identity.device_id, tls(identity), boot).await
     }
 
-    /// The same with TLS that may remember a session of before.
+    /// The same with TLS that may resume an earlier session.
     pub(crate) async fn connect_with(
         address: SocketAddr,
         id: cloud::DeviceId,
@@ -137,7 +137,7 @@ impl Device {
     ) -> Self {
         let tcp = TcpStream::connect(address).await.expect("the port is open");
         let name = ServerName::try_from("localhost").expect("a name");
-        let stream = TlsConnector::from(tls).connect(name, tcp).await.expect("let in");
+        let stream = TlsConnector::from(tls).connect(name, tcp).await.expect("admitted");
         let mut link = DeviceLink::new();
         let hello = Hello {
             version: link::limits::VERSION,
@@ -153,62 +153,62 @@ impl Device {
             link,
             start: Instant::now(),
             parts: Vec::new(),
-            came: VecDeque::new(),
-            kept: Vec::new(),
+            received: VecDeque::new(),
+            put_back_list: Vec::new(),
         };
         device.transmit().await;
         device
     }
 
-    /// Whether the connection took up a TLS session of before.
+    /// Whether the connection resumed an earlier TLS session.
     pub(crate) fn is_resumed(&self) -> bool {
         self.stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed)
     }
 
-    /// Waits for `WELCOME`; whether log lines are wanted.
+    /// Waits for `WELCOME`. Whether logging is on.
     pub(crate) async fn welcome(&mut self) -> bool {
         match self.next().await {
-            Came::Welcome { logging } => logging,
-            other => panic!("instead of WELCOME came {other:?}"),
+            Received::Welcome { logging } => logging,
+            other => panic!("{other:?} instead of WELCOME"),
         }
     }
 
-    /// The next that comes; panics when nothing does.
-    pub(crate) async fn next(&mut self) -> Came {
-        timeout(PATIENCE, self.wait()).await.expect("something comes")
+    /// The next message; panics when there is none in time.
+    pub(crate) async fn next(&mut self) -> Received {
+        timeout(MAX_WAIT, self.wait()).await.expect("a message")
     }
 
-    /// Keeps something that came for later: [`Device::release`] makes it come again.
-    pub(crate) fn put_back(&mut self, came: Came) {
-        self.kept.push(came);
+    /// Puts a message aside until [`Device::release`].
+    pub(crate) fn put_back(&mut self, received: Received) {
+        self.put_back_list.push(received);
     }
 
-    /// How much was kept.
+    /// Number of messages put aside.
     pub(crate) fn put_back_count(&self) -> usize {
-        self.kept.len()
+        self.put_back_list.len()
     }
 
-    /// Lets what was kept come again, before everything else.
+    /// Receives the messages put aside again, before all others.
     pub(crate) fn release(&mut self) {
-        for came in self.kept.drain(..).rev() {
-            self.came.push_front(came);
+        for received in self.put_back_list.drain(..).rev() {
+            self.received.push_front(received);
         }
     }
 
-    /// Whether nothing comes for a while.
+    /// Whether no message arrives for a while.
     pub(crate) async fn is_quiet(&mut self, span: Duration) -> bool {
         timeout(span, self.wait()).await.is_err()
     }
 
-    async fn wait(&mut self) -> Came {
+    async fn wait(&mut self) -> Received {
         loop {
-            if let Some(came) = self.came.pop_front() {
-                return came;
+            if let Some(received) = self.received.pop_front() {
+                return received;
             }
             let mut buffer = [0; 4096];
             let read = self.stream.read(&mut buffer).await.unwrap_or(0);
             if read == 0 {
-                return Came::End;
+                return Received::End;
             }
             self.receive(&buffer[..read]);
             self.transmit().await;
@@ -217,15 +217,15 @@ impl Device {
 
     fn receive(&mut self, bytes: &[u8]) {
         let (now, mut input) = (self.now(), Input::Received(bytes));
-        while let Some(event) = self.link.handle(now, &mut input).expect("the cloud keeps the rules") {
-            let came = match event {
-                Event::Welcome { logging, .. } => Came::Welcome { logging },
-                Event::Time { .. } => Came::Time,
-                Event::LogTaken { sequence } => Came::LogTaken(sequence),
-                Event::Logging { enabled } => Came::Logging(enabled),
-                Event::Bye { reason } => Came::Bye(reason),
-                Event::Closed { channel, .. } => Came::Closed { channel },
-                Event::Answer { channel, answer } => Came::Answer { channel, answer },
+        while let Some(event) = self.link.handle(now, &mut input).expect("the cloud follows the protocol") {
+            let received = match event {
+                Event::Welcome { logging, .. } => Received::Welcome { logging },
+                Event::Time { .. } => Received::Time,
+                Event::LogTaken { sequence } => Received::LogTaken(sequence),
+                Event::Logging { enabled } => Received::Logging(enabled),
+                Event::Bye { reason } => Received::Bye(reason),
+                Event::Closed { channel, .. } => Received::Closed { channel },
+                Event::Answer { channel, answer } => Received::Answer { channel, answer },
                 Event::Window { .. } => continue,
                 Event::Item(fragment) => {
                     if fragment.first {
@@ -238,14 +238,18 @@ impl Device {
                     if !fragment.last {
                         continue;
                     }
-                    Came::Item { channel: fragment.channel, kind: fragment.kind, body: std::mem::take(body) }
+                    Received::Item {
+                        channel: fragment.channel,
+                        kind: fragment.kind,
+                        body: std::mem::take(body),
+                    }
                 }
             };
-            self.came.push_back(came);
+            self.received.push_back(received);
         }
     }
 
-    /// Sends what the session owes.
+    /// Sends what the link has to send.
     pub(crate) async fn transmit(&mut self) {
         let mut buffer = [0; 1024];
         loop {
@@ -257,7 +261,7 @@ impl Device {
         }
     }
 
-    /// Sends bytes as they are. A connection that has ended is noticed when reading.
+    /// Sends raw bytes. A closed connection is noticed when reading.
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes).await;
         let _ = self.stream.flush().await;
@@ -279,14 +283,14 @@ impl Device {
         channel
     }
 
-    /// Opens a channel as soon as there is a number: those of closed channels come back when the cloud has read of it.
+    /// Opens a channel as soon as a number is free: that of a closed channel is, once the cloud has acknowledged it.
     pub(crate) async fn open_patiently(&mut self, channel_type: link::channel::ChannelType, ring: u32) -> u8 {
         loop {
             if let Ok(channel) = self.link.open_channel(channel_type, ring) {
                 self.transmit().await;
                 return channel;
             }
-            // What else comes is of no interest.
+            // Other messages do not matter here.
             let _ = self.is_quiet(Duration::from_millis(20)).await;
         }
     }
@@ -297,7 +301,7 @@ impl Device {
         self.transmit().await;
     }
 
-    /// Gives back room in a channel's ring.
+    /// Returns credit for a channel's ring.
     pub(crate) async fn credit(&mut self, channel: u8, bytes: u32, items: u32) {
         self.link.store(channel, bytes).expect("the cloud keeps to the ring");
         self.link.return_credit(channel, bytes, items);
@@ -313,12 +317,12 @@ impl Device {
         self.send(&bytes).await;
     }
 
-    /// Sends all of an item but its end, as far as the cloud takes it; how many bytes that was.
+    /// Sends an item without its end, as far as the window allows, and returns the number of bytes sent.
     pub(crate) async fn send_unfinished(&mut self, channel: u8, kind: u8, length: usize) -> usize {
         let mut sent = 0;
         while sent + 4096 < length {
             let Some((piece, true)) = self.link.next_fragment(channel, (length - sent) as u32, 4096) else {
-                // The window is shut; it opens soon if at all.
+                // The window is exhausted; credit arrives soon or never.
                 let mut buffer = [0; 4096];
                 let read = timeout(Duration::from_secs(1), self.stream.read(&mut buffer)).await;
                 let Ok(Ok(read @ 1..)) = read else { return sent };
@@ -334,7 +338,7 @@ impl Device {
         sent
     }
 
-    /// Says `BYE` done.
+    /// Sends `BYE` done.
     pub(crate) async fn bye(&mut self) {
         self.link.send_bye(ByeReason::Done, "");
         self.transmit().await;

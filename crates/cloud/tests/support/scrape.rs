@@ -7,10 +7,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Duration, Instant, sleep, timeout};
 
-use super::{House, PATIENCE, config};
+use super::{MAX_WAIT, TestCloud, config};
 
 /// A cloud that answers for its metrics, and where.
-pub(crate) async fn house(change: impl FnOnce(&mut Config)) -> (House, SocketAddr) {
+pub(crate) async fn test_cloud(change: impl FnOnce(&mut Config)) -> (TestCloud, SocketAddr) {
     let directory = tempfile::tempdir().expect("a folder");
     let mut config = config(&directory);
     config.metrics = Some("127.0.0.1:0".parse().expect("an address"));
@@ -19,7 +19,7 @@ pub(crate) async fn house(change: impl FnOnce(&mut Config)) -> (House, SocketAdd
     change(&mut config);
     let cloud = Cloud::start(config).await.expect("started");
     let address = cloud.metrics_address().expect("it answers");
-    (House { cloud, directory }, address)
+    (TestCloud { cloud, directory }, address)
 }
 
 /// Asks and gives the status line's code and the body.
@@ -28,7 +28,7 @@ pub(crate) async fn ask(address: SocketAddr, method: &str, path: &str) -> (u16, 
     let request = format!("{method} {path} HTTP/1.1\r\nHost: cloud\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.expect("asked");
     let mut answer = String::new();
-    timeout(PATIENCE, stream.read_to_string(&mut answer)).await.expect("in time").expect("text");
+    timeout(MAX_WAIT, stream.read_to_string(&mut answer)).await.expect("in time").expect("text");
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
     (head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status"), body.to_owned())
 }
@@ -49,7 +49,7 @@ pub(crate) async fn value(address: SocketAddr, sample: &str) -> u64 {
 
 /// Waits until a sample has a value.
 pub(crate) async fn until(address: SocketAddr, sample: &str, wanted: u64) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + MAX_WAIT;
     loop {
         let found = value(address, sample).await;
         if found == wanted {

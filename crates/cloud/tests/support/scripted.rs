@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
-use super::{Device, PATIENCE};
+use super::{Device, MAX_WAIT};
 
 /// Bytes both ways, with or without TLS.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -36,7 +36,7 @@ impl Scripted {
 
     /// The next connection.
     pub(crate) async fn tcp(&self) -> TcpStream {
-        timeout(PATIENCE, self.listener.accept()).await.expect("somebody comes").expect("accepted").0
+        timeout(MAX_WAIT, self.listener.accept()).await.expect("somebody comes").expect("accepted").0
     }
 
     pub(crate) async fn accept(&self) -> Peer {
@@ -58,7 +58,7 @@ impl Peer {
 
     /// The next packet, whole.
     pub(crate) async fn packet(&mut self) -> Vec<u8> {
-        timeout(PATIENCE, self.read_packet()).await.expect("a packet comes").expect("whole")
+        timeout(MAX_WAIT, self.read_packet()).await.expect("a packet comes").expect("whole")
     }
 
     async fn read_packet(&mut self) -> std::io::Result<Vec<u8>> {
@@ -99,7 +99,7 @@ impl Peer {
     /// Waits for the cloud to end the connection; what came before.
     pub(crate) async fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
-        let _ = timeout(PATIENCE, self.0.read_to_end(&mut rest)).await.expect("it is ended");
+        let _ = timeout(MAX_WAIT, self.0.read_to_end(&mut rest)).await.expect("it is ended");
         rest
     }
 }

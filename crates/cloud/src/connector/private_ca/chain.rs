@@ -1,4 +1,4 @@
-//! From a server's certificate over those it sent to an authority that was given.
+//! The chain from a server's certificate, through those it sent, to one of the named authorities.
 
 use relay::ConnectError;
 use tokio_rustls::rustls::pki_types::{ServerName, UnixTime};
@@ -8,15 +8,15 @@ use x509_parser::prelude::FromDer;
 use x509_parser::x509::X509Name;
 
 use super::names;
-use super::signature::{self, Refused};
+use super::signature::{self, SignatureError};
 
-/// Certificates a chain may have, the server's and the authority's included.
-const LONGEST_CHAIN: usize = 10;
+/// Most certificates of a chain, including the server's and the authority's.
+const MAX_CHAIN_LENGTH: usize = 10;
 
-/// Signatures that are checked for one connection: whoever sends many certificates of one name must not keep us busy.
-const MOST_SIGNATURES: usize = 50;
+/// Most signatures verified for one connection: a server that sends many certificates of one name must not cost much computation.
+const MAX_SIGNATURES: usize = 50;
 
-/// The certificate in these bytes, if they are one and nothing else.
+/// Parses bytes that are exactly one certificate.
 pub(super) fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {
     X509Certificate::from_der(der)
         .ok()
@@ -24,7 +24,7 @@ pub(super) fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {
         .map(|(_, certificate)| certificate)
 }
 
-/// Whether a server with these certificates is the one named, by the word of one of the authorities.
+/// Whether one of the authorities certifies that a server with these certificates is the one named.
 pub(super) fn verify(
     end_entity: &[u8],
     sent: &[impl AsRef<[u8]>],
@@ -37,7 +37,7 @@ pub(super) fn verify(
         sent: sent.iter().filter_map(|der| parse(der.as_ref())).collect(),
         authorities: authorities.iter().filter_map(|der| parse(der.as_ref())).collect(),
         now: now.as_secs().cast_signed(),
-        signatures: MOST_SIGNATURES,
+        signatures: MAX_SIGNATURES,
     };
     let chain = search.chain(&server)?;
     check_server(&server)?;
@@ -49,13 +49,13 @@ fn unusable(why: &str) -> ConnectError {
     ConnectError::Certificate(why.to_owned())
 }
 
-/// Everything that is looked through.
+/// The search for a chain.
 struct Search<'a> {
     sent: Vec<X509Certificate<'a>>,
     authorities: Vec<X509Certificate<'a>>,
     /// Seconds since 1970.
     now: i64,
-    /// How many may still be checked.
+    /// Signatures that may still be verified.
     signatures: usize,
 }
 
@@ -65,26 +65,26 @@ impl<'a> Search<'a> {
         self.extend(vec![server.clone()])
     }
 
-    /// Looks for what is above the last certificate of a chain.
+    /// Searches for the rest of a chain.
     fn extend(&mut self, chain: Vec<X509Certificate<'a>>) -> Result<Vec<X509Certificate<'a>>, ConnectError> {
         let Some(last) = chain.last() else { return Err(ConnectError::UnknownCa) };
         self.check_by_itself(last)?;
         if self.authorities.iter().any(|authority| authority.as_raw() == last.as_raw()) {
             return Ok(chain);
         }
-        let mut fault = ConnectError::UnknownCa;
+        let mut cause = ConnectError::UnknownCa;
         for (issuer, is_authority) in self.issuers(last, &chain) {
             match self.step(&chain, issuer, is_authority) {
                 Ok(chain) => return Ok(chain),
-                // Of several faults the first that is more than not having been found.
-                Err(found) if fault == ConnectError::UnknownCa => fault = found,
+                // The first cause that says more than that no issuer was found.
+                Err(found) if cause == ConnectError::UnknownCa => cause = found,
                 Err(_) => {}
             }
         }
-        Err(fault)
+        Err(cause)
     }
 
-    /// Certificates that bear the name of a certificate's issuer: first the authorities, which end the search.
+    /// Certificates with the name of a certificate's issuer: first the authorities, which end the search.
     fn issuers(
         &self,
         of: &X509Certificate<'a>,
@@ -100,7 +100,7 @@ impl<'a> Search<'a> {
             .collect()
     }
 
-    /// A chain with one certificate more, if that has signed the last one and may do so, and from there to an authority.
+    /// Adds an issuer to a chain, if it has signed the last certificate and may do so, and searches on from there.
     fn step(
         &mut self,
         chain: &[X509Certificate<'a>],
@@ -111,18 +111,18 @@ impl<'a> Search<'a> {
         let last = chain.last().ok_or(ConnectError::UnknownCa)?;
         match signature::verify_certificate(last, issuer.public_key()) {
             Ok(()) => {}
-            // One that only bears the authority's name.
-            Err(Refused::Wrong) => return Err(ConnectError::UnknownCa),
-            Err(Refused::Unsupported(what)) => return Err(ConnectError::CertificateAlgorithm(what)),
+            // It has the authority's name, but another key.
+            Err(SignatureError::Invalid) => return Err(ConnectError::UnknownCa),
+            Err(SignatureError::Unsupported(what)) => return Err(ConnectError::CertificateAlgorithm(what)),
         }
         check_issuer(&issuer, is_authority, chain)?;
-        if chain.len() + 1 > LONGEST_CHAIN {
+        if chain.len() + 1 > MAX_CHAIN_LENGTH {
             return Err(unusable("its chain is too long"));
         }
         self.extend([chain, &[issuer]].concat())
     }
 
-    /// What is asked of every certificate of a chain.
+    /// Requirements for every certificate of a chain.
     fn check_by_itself(&self, certificate: &X509Certificate<'_>) -> Result<(), ConnectError> {
         let validity = certificate.validity();
         if self.now > validity.not_after.timestamp() {
@@ -144,7 +144,7 @@ impl<'a> Search<'a> {
     }
 }
 
-/// The extensions that are acted on, and those OpenSSL too passes over though they are critical.
+/// Extensions that are evaluated, and those that OpenSSL ignores too although they are critical.
 fn is_understood(extension: &ParsedExtension<'_>) -> bool {
     use ParsedExtension as E;
     matches!(
@@ -165,12 +165,12 @@ fn is_understood(extension: &ParsedExtension<'_>) -> bool {
     )
 }
 
-/// What is asked of the server's own certificate. It may be an authority's: it has been signed by one, or is one that was given.
+/// Requirements for the server's own certificate. It may be marked as an authority's, because its chain has been verified.
 fn check_server(server: &X509Certificate<'_>) -> Result<(), ConnectError> {
     check_purpose(server)
 }
 
-/// Where the uses are listed, TLS servers must be among them.
+/// If a certificate lists its purposes, TLS servers must be among them.
 fn check_purpose(certificate: &X509Certificate<'_>) -> Result<(), ConnectError> {
     match certificate.extended_key_usage() {
         Ok(None) => Ok(()),
@@ -195,13 +195,13 @@ fn check_issuer(
     match constraints.map_err(|_| unusable("basic constraints in its chain are malformed"))? {
         Some(constraints) if !constraints.value.ca => Err(unusable("its issuer is no authority")),
         Some(constraints) => check_length(constraints.value.path_len_constraint, below),
-        // An authority that was given needs no mark: version 1 has none.
+        // A named authority needs no mark: X.509 version 1 has none.
         None if is_authority => Ok(()),
         None => Err(unusable("its issuer is not marked as an authority")),
     }
 }
 
-/// Certificates that may stand between an authority and the server's; those that are signed by their own name do not count.
+/// Checks the number of certificates between an authority and the server's; self-issued ones do not count (RFC 5280, 4.2.1.9).
 fn check_length(most: Option<u32>, below: &[X509Certificate<'_>]) -> Result<(), ConnectError> {
     let between = below.iter().skip(1).filter(|other| !is_same_name(other.subject(), other.issuer())).count();
     if most.is_some_and(|most| between > most as usize) {
@@ -210,12 +210,12 @@ fn check_length(most: Option<u32>, below: &[X509Certificate<'_>]) -> Result<(), 
     Ok(())
 }
 
-/// Names are the same whatever string types, case and blanks they are written with.
+/// Names are equal whatever string types, case and blanks they are written with.
 fn is_same_name(one: &X509Name<'_>, other: &X509Name<'_>) -> bool {
     one.as_raw() == other.as_raw() || canonical(one).is_some_and(|name| canonical(other) == Some(name))
 }
 
-/// The attributes of a name as text; `None` for one that has no text.
+/// The attributes of a name as text; `None` if one is not text.
 fn canonical(name: &X509Name<'_>) -> Option<Vec<(String, String)>> {
     let attribute = |attribute: &x509_parser::x509::AttributeTypeAndValue<'_>| {
         let words: Vec<_> = attribute.as_str().ok()?.split_whitespace().map(str::to_lowercase).collect();

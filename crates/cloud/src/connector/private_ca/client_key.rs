@@ -1,4 +1,4 @@
-//! The application's own certificate: presented as it is, not judged (D191). It is for the broker to judge.
+//! The application's own certificate and key. The certificate is presented without being verified: that is the broker's decision (D191).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,21 +16,21 @@ use tokio_rustls::rustls::{Error as TlsError, SignatureAlgorithm, SignatureSchem
 
 use super::chain;
 
-/// What an object identifier of an RSA-PSS key looks like.
+/// Object identifier of an RSA-PSS key.
 const RSA_PSS: &str = "1.2.840.113549.1.1.10";
 
-/// RSA-PSS schemes by the kind of key (RFC 8446, 4.2.3): for a key that is for nothing else, and for any RSA key.
+/// RSA-PSS schemes (RFC 8446, 4.2.3): for a key for RSA-PSS only, and the matching one for any RSA key.
 const PSS_SCHEMES: [(SignatureScheme, SignatureScheme); 3] = [
     (SignatureScheme::Unknown(0x0809), SignatureScheme::RSA_PSS_SHA256),
     (SignatureScheme::Unknown(0x080a), SignatureScheme::RSA_PSS_SHA384),
     (SignatureScheme::Unknown(0x080b), SignatureScheme::RSA_PSS_SHA512),
 ];
 
-/// The application's certificate and key; `None` when they cannot be used, or do not belong together.
+/// The application's certificate and key; `None` when they cannot be used or do not match.
 pub(in crate::connector) fn certified(chain: &[Vec<u8>], key: &[u8]) -> Option<Arc<CertifiedKey>> {
     let key = signing_key(key)?;
     let leaf = chain.first()?;
-    if !is_der_sequence(leaf) || !belong_together(leaf, &*key) {
+    if !is_der_sequence(leaf) || !is_pair(leaf, &*key) {
         return None;
     }
     let chain = chain.iter().map(|certificate| CertificateDer::from(certificate.clone())).collect();
@@ -51,16 +51,16 @@ fn is_der_sequence(der: &[u8]) -> bool {
     tag == 0x30 && length.is_some_and(|(length, content)| length == content)
 }
 
-/// Whether a certificate has the public half of a key, as far as that can be seen.
-fn belong_together(leaf: &[u8], key: &dyn SigningKey) -> bool {
+/// Whether a certificate contains the public key of a private key, as far as that can be determined.
+fn is_pair(leaf: &[u8], key: &dyn SigningKey) -> bool {
     let (Some(certificate), Some(public)) = (chain::parse(leaf), key.public_key()) else { return true };
     let bits: &[u8] = &certificate.public_key().subject_public_key.data;
-    // A compressed point is the same key in other bytes.
+    // A compressed point is the same key in another encoding, which is not compared.
     let is_compressed = matches!(bits.first(), Some(2 | 3));
     is_compressed || public.as_ref().ends_with(bits)
 }
 
-/// The key of a client, PKCS#8, or PKCS#1 or SEC1 as tools also write it.
+/// Reads a private key: PKCS#8, or PKCS#1 or SEC1, which tools write too.
 fn signing_key(key: &[u8]) -> Option<Arc<dyn SigningKey>> {
     if let Some(rsa) = rsa_pss(key) {
         return Some(Arc::new(PssKey(rsa)));
@@ -87,8 +87,9 @@ struct PssKey(Arc<dyn SigningKey>);
 
 impl SigningKey for PssKey {
     fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
-        let (scheme, made_with) = PSS_SCHEMES.into_iter().find(|(scheme, _)| offered.contains(scheme))?;
-        let signer = self.0.choose_scheme(&[made_with])?;
+        let (scheme, any_rsa_scheme) =
+            PSS_SCHEMES.into_iter().find(|(scheme, _)| offered.contains(scheme))?;
+        let signer = self.0.choose_scheme(&[any_rsa_scheme])?;
         Some(Box::new(PssSigner { signer, scheme }))
     }
 
@@ -117,7 +118,7 @@ impl Signer for PssSigner {
     }
 }
 
-/// A key on P-521, which *ring* does not know.
+/// A key on P-521, which *ring* does not support.
 struct P521Key(p521::ecdsa::SigningKey);
 
 impl std::fmt::Debug for P521Key {
@@ -154,32 +155,32 @@ impl Signer for P521Key {
     }
 }
 
-/// Presents the application's certificate, if there is one, and knows whether it was asked for.
+/// Presents the application's certificate, if there is one, and records whether the server requested it.
 #[derive(Debug, Default)]
 pub(in crate::connector) struct ClientCertificate {
     certified: Option<Arc<CertifiedKey>>,
-    was_asked: AtomicBool,
+    was_requested: AtomicBool,
 }
 
 impl ClientCertificate {
     pub(in crate::connector) fn new(certified: Option<Arc<CertifiedKey>>) -> Self {
-        Self { certified, was_asked: AtomicBool::new(false) }
+        Self { certified, was_requested: AtomicBool::new(false) }
     }
 
-    /// Whether the server asked for a certificate and there was none.
+    /// Whether the server requested a certificate and there is none.
     pub(in crate::connector) fn is_missing(&self) -> bool {
-        self.certified.is_none() && self.was_asked.load(Ordering::Relaxed)
+        self.certified.is_none() && self.was_requested.load(Ordering::Relaxed)
     }
 
-    /// Whether the server asked for the certificate there is.
+    /// Whether the server requested a certificate and was given it.
     pub(in crate::connector) fn is_presented(&self) -> bool {
-        self.certified.is_some() && self.was_asked.load(Ordering::Relaxed)
+        self.certified.is_some() && self.was_requested.load(Ordering::Relaxed)
     }
 }
 
 impl ResolvesClientCert for ClientCertificate {
     fn resolve(&self, _authorities: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        self.was_asked.store(true, Ordering::Relaxed);
+        self.was_requested.store(true, Ordering::Relaxed);
         self.certified.clone()
     }
 

@@ -1,4 +1,4 @@
-//! Whether a certificate is for a host, and whether its authorities may speak for it.
+//! Whether a certificate is for a host, and whether its authorities may certify that host.
 
 use std::net::IpAddr;
 
@@ -7,20 +7,20 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, GeneralSubtree};
 
-/// Names that are told of a certificate that is for another host, and characters of each.
-pub(in crate::connector) const TOLD_NAMES: usize = 5;
-const TOLD_CHARACTERS: usize = 64;
+/// Names that are shown of a certificate that is for another host, and characters of each.
+pub(in crate::connector) const MAX_SHOWN_NAMES: usize = 5;
+const MAX_SHOWN_CHARACTERS: usize = 64;
 
 /// The host names and addresses in a certificate.
 #[derive(Default)]
-struct Resolver {
+struct CertificateNames {
     dns: Vec<String>,
     addresses: Vec<Vec<u8>>,
-    /// The common names; they count only where no host name is given as an alternative name.
+    /// The common names, which count only if no alternative name is a host name.
     common: Vec<String>,
 }
 
-impl Resolver {
+impl CertificateNames {
     fn of(certificate: &X509Certificate<'_>) -> Result<Self, ConnectError> {
         let malformed = |_| ConnectError::Certificate("its alternative names are malformed".to_owned());
         let mut names = Self::default();
@@ -43,38 +43,38 @@ impl Resolver {
         self.dns.iter().chain(&self.common).any(|name| matches(name, host))
     }
 
-    /// An address may stand as a common name, too, as brokers' own clients accept it.
+    /// A common name may be an address too, because the clients of brokers accept that.
     fn are_for_address(&self, address: IpAddr) -> bool {
         self.addresses.contains(&octets(address))
             || self.common.iter().any(|name| name.parse() == Ok(address))
     }
 
-    /// A few of them, for people.
-    fn told(&self) -> Vec<String> {
+    /// A few of them, for messages.
+    fn shown(&self) -> Vec<String> {
         let addresses = self.addresses.iter().filter_map(|octets| address(octets).map(|it| it.to_string()));
         let texts = self.dns.iter().chain(&self.common).cloned().chain(addresses);
-        texts.take(TOLD_NAMES).map(|name| shown(&name)).collect()
+        texts.take(MAX_SHOWN_NAMES).map(|name| shown(&name)).collect()
     }
 }
 
-/// As much of a name as people see; what is no character of a name is not passed on.
+/// A name for messages, shortened, with unprintable characters replaced: it is the server's text.
 pub(in crate::connector) fn shown(name: &str) -> String {
     let shown = |character: char| if character.is_ascii_graphic() { character } else { '?' };
-    name.chars().take(TOLD_CHARACTERS).map(shown).collect()
+    name.chars().take(MAX_SHOWN_CHARACTERS).map(shown).collect()
 }
 
 /// Whether the certificate is for this host.
 pub(super) fn check(certificate: &X509Certificate<'_>, host: &ServerName<'_>) -> Result<(), ConnectError> {
-    let names = Resolver::of(certificate)?;
+    let names = CertificateNames::of(certificate)?;
     let is_for_host = match host {
         ServerName::DnsName(host) => names.are_for_host(host.as_ref()),
         ServerName::IpAddress(address) => names.are_for_address(IpAddr::from(*address)),
         _ => false,
     };
-    if is_for_host { Ok(()) } else { Err(ConnectError::CertificateName { names: names.told() }) }
+    if is_for_host { Ok(()) } else { Err(ConnectError::CertificateName { names: names.shown() }) }
 }
 
-/// Whether a name of a certificate is a host's; `*` stands for one whole label, the first (RFC 9525, 6.3).
+/// Whether a certificate's name matches a host; `*` stands for the whole first label (RFC 9525, 6.3).
 fn matches(pattern: &str, host: &str) -> bool {
     let (pattern, host) = (without_dot(pattern), without_dot(host));
     let Some(parent) = pattern.strip_prefix("*.") else { return pattern.eq_ignore_ascii_case(host) };
@@ -108,7 +108,7 @@ pub(super) fn check_constraints(
         return fault("the name constraints of its authority are malformed");
     };
     let Some(constraints) = constraints else { return Ok(()) };
-    let names = Resolver::of(server)?;
+    let names = CertificateNames::of(server)?;
     let permitted = constraints.value.permitted_subtrees.as_deref().unwrap_or_default();
     let excluded = constraints.value.excluded_subtrees.as_deref().unwrap_or_default();
     let is_other = |subtree: &GeneralSubtree<'_>| {
@@ -134,7 +134,7 @@ pub(super) fn check_constraints(
     Ok(())
 }
 
-/// A name that name constraints speak of.
+/// A name that name constraints apply to.
 enum Constrained<'a> {
     Host(&'a str),
     Address(&'a [u8]),

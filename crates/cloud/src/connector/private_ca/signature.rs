@@ -1,5 +1,5 @@
-//! Signatures of certificates and handshakes. RSA and ECDSA are checked by the libraries of the RustCrypto project, because
-//! *ring* has neither P-521 nor the salts OpenSSL gives RSA-PSS (docs/decisions/0018-brokers-as-they-are.md).
+//! Signatures of certificates and handshakes. RSA and ECDSA are verified by the libraries of the RustCrypto project, because *ring*
+//! supports neither P-521 nor the salt lengths OpenSSL uses for RSA-PSS (docs/decisions/0018-brokers-as-they-are.md).
 
 use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
 use ring::signature::{ED25519, UnparsedPublicKey};
@@ -12,8 +12,8 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::signature_algorithm::SignatureAlgorithm;
 use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo};
 
-/// Bits an RSA key has at least: what OpenSSL asks for at its level 2, which Debian sets.
-const LEAST_RSA_BITS: usize = 2048;
+/// Least bits of an RSA key, as at OpenSSL's security level 2, which is Debian's default.
+const MIN_RSA_BITS: usize = 2048;
 
 const RSA: &str = "1.2.840.113549.1.1.1";
 const RSA_PSS: &str = "1.2.840.113549.1.1.10";
@@ -23,12 +23,12 @@ const P256: &str = "1.2.840.10045.3.1.7";
 const P384: &str = "1.3.132.0.34";
 const P521: &str = "1.3.132.0.35";
 
-/// RSA-PSS with a key that is for nothing else (RFC 8446, 4.2.3), which rustls has no names for.
+/// RSA-PSS with a key for RSA-PSS only (RFC 8446, 4.2.3), which rustls has no names for.
 const RSA_PSS_PSS_SHA256: SignatureScheme = SignatureScheme::Unknown(0x0809);
 const RSA_PSS_PSS_SHA384: SignatureScheme = SignatureScheme::Unknown(0x080a);
 const RSA_PSS_PSS_SHA512: SignatureScheme = SignatureScheme::Unknown(0x080b);
 
-/// What a server may sign the handshake with.
+/// The schemes a server may sign the handshake with.
 pub(super) const HANDSHAKE_SCHEMES: [SignatureScheme; 13] = [
     SignatureScheme::ECDSA_NISTP256_SHA256,
     SignatureScheme::ECDSA_NISTP384_SHA384,
@@ -45,11 +45,11 @@ pub(super) const HANDSHAKE_SCHEMES: [SignatureScheme; 13] = [
     SignatureScheme::RSA_PKCS1_SHA512,
 ];
 
-/// Why a signature is not good.
+/// Why a signature is not accepted.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Refused {
-    /// It is not that key's.
-    Wrong,
+pub(super) enum SignatureError {
+    /// It was not made by that key.
+    Invalid,
     /// Its algorithm or key is not supported, or too weak.
     Unsupported(String),
 }
@@ -62,7 +62,7 @@ enum Hash {
     Sha512,
 }
 
-/// How a signature is made.
+/// The algorithm of a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scheme {
     Pkcs1(Hash),
@@ -90,7 +90,7 @@ impl Hash {
         }
     }
 
-    fn by_oid(oid: &str) -> Result<Self, Refused> {
+    fn by_oid(oid: &str) -> Result<Self, SignatureError> {
         match oid {
             "2.16.840.1.101.3.4.2.4" => Ok(Self::Sha224),
             "2.16.840.1.101.3.4.2.1" => Ok(Self::Sha256),
@@ -102,46 +102,46 @@ impl Hash {
     }
 }
 
-fn unsupported(what: &str) -> Refused {
-    Refused::Unsupported(what.to_owned())
+fn unsupported(what: &str) -> SignatureError {
+    SignatureError::Unsupported(what.to_owned())
 }
 
 /// Whether `issuer` has signed the certificate.
 pub(super) fn verify_certificate(
     certificate: &X509Certificate<'_>,
     issuer: &SubjectPublicKeyInfo<'_>,
-) -> Result<(), Refused> {
+) -> Result<(), SignatureError> {
     if certificate.signature_algorithm != certificate.tbs_certificate.signature {
-        return Err(Refused::Wrong);
+        return Err(SignatureError::Invalid);
     }
     let scheme = certificate_scheme(&certificate.signature_algorithm)?;
     let message = certificate.tbs_certificate.as_ref();
     verify(issuer, scheme, message, &certificate.signature_value.data)
 }
 
-/// Whether the owner of the key has signed the handshake.
+/// Whether the key has signed the handshake.
 pub(super) fn verify_handshake(
     key: &SubjectPublicKeyInfo<'_>,
     signed: &DigitallySignedStruct,
     message: &[u8],
     is_tls13: bool,
-) -> Result<(), Refused> {
+) -> Result<(), SignatureError> {
     let scheme = handshake_scheme(signed.scheme, key, is_tls13)?;
     verify(key, scheme, message, signed.signature())
 }
 
-/// What keeps a key from being used, if anything does.
+/// Why a key is not accepted, if it is not.
 pub(super) fn weakness(key: &SubjectPublicKeyInfo<'_>) -> Option<String> {
     let bits = match Key::of(key) {
         Ok(Key::Rsa(key)) => key.size() * 8,
         Ok(_) => return None,
-        Err(Refused::Unsupported(what)) => return Some(what),
-        Err(Refused::Wrong) => return Some("a malformed key".to_owned()),
+        Err(SignatureError::Unsupported(what)) => return Some(what),
+        Err(SignatureError::Invalid) => return Some("a malformed key".to_owned()),
     };
-    (bits < LEAST_RSA_BITS).then(|| format!("an RSA key of {bits} bits, less than {LEAST_RSA_BITS}"))
+    (bits < MIN_RSA_BITS).then(|| format!("an RSA key of {bits} bits, less than {MIN_RSA_BITS}"))
 }
 
-fn certificate_scheme(algorithm: &AlgorithmIdentifier<'_>) -> Result<Scheme, Refused> {
+fn certificate_scheme(algorithm: &AlgorithmIdentifier<'_>) -> Result<Scheme, SignatureError> {
     Ok(match algorithm.algorithm.to_id_string().as_str() {
         "1.2.840.113549.1.1.14" => Scheme::Pkcs1(Hash::Sha224),
         "1.2.840.113549.1.1.11" => Scheme::Pkcs1(Hash::Sha256),
@@ -160,7 +160,7 @@ fn certificate_scheme(algorithm: &AlgorithmIdentifier<'_>) -> Result<Scheme, Ref
 }
 
 /// The parameters of RSA-PSS (RFC 4055, 3.1): OpenSSL takes salts other than the hash's length by default.
-fn pss(algorithm: &AlgorithmIdentifier<'_>) -> Result<Scheme, Refused> {
+fn pss(algorithm: &AlgorithmIdentifier<'_>) -> Result<Scheme, SignatureError> {
     let malformed = || unsupported("malformed RSA-PSS parameters");
     let Ok(SignatureAlgorithm::RSASSA_PSS(parameters)) = SignatureAlgorithm::try_from(algorithm) else {
         return Err(malformed());
@@ -173,15 +173,15 @@ fn pss(algorithm: &AlgorithmIdentifier<'_>) -> Result<Scheme, Refused> {
     Ok(Scheme::Pss { hash, salt: parameters.salt_length() as usize })
 }
 
-/// TLS 1.3 ties curves to hashes and PSS to the kind of key (RFC 8446, 4.2.3); TLS 1.2 does neither.
+/// TLS 1.3 fixes the curve for each hash, and the kind of key for PSS (RFC 8446, 4.2.3); TLS 1.2 does neither.
 fn handshake_scheme(
     scheme: SignatureScheme,
     key: &SubjectPublicKeyInfo<'_>,
     is_tls13: bool,
-) -> Result<Scheme, Refused> {
+) -> Result<Scheme, SignatureError> {
     use SignatureScheme as S;
     let pss = |hash: Hash| Scheme::Pss { hash, salt: hash.length() };
-    let (made, id) = match scheme {
+    let (scheme, id) = match scheme {
         S::ECDSA_NISTP256_SHA256 => (Scheme::Ecdsa(Hash::Sha256), P256),
         S::ECDSA_NISTP384_SHA384 => (Scheme::Ecdsa(Hash::Sha384), P384),
         S::ECDSA_NISTP521_SHA512 => (Scheme::Ecdsa(Hash::Sha512), P521),
@@ -198,12 +198,12 @@ fn handshake_scheme(
         other => return Err(unsupported(&format!("the handshake signature {other:?}"))),
     };
     let curve = curve(key);
-    let is_tied = is_tls13 || curve.is_none();
+    let is_fixed = is_tls13 || curve.is_none();
     let of_key = curve.unwrap_or_else(|| key.algorithm.algorithm.to_id_string());
-    if is_tied && of_key != id {
-        return Err(Refused::Wrong);
+    if is_fixed && of_key != id {
+        return Err(SignatureError::Invalid);
     }
-    Ok(made)
+    Ok(scheme)
 }
 
 /// The curve of an elliptic curve key.
@@ -225,7 +225,7 @@ enum Key<'a> {
 }
 
 impl<'a> Key<'a> {
-    fn of(key: &'a SubjectPublicKeyInfo<'_>) -> Result<Self, Refused> {
+    fn of(key: &'a SubjectPublicKeyInfo<'_>) -> Result<Self, SignatureError> {
         let bytes: &[u8] = &key.subject_public_key.data;
         let curve = curve(key);
         match (key.algorithm.algorithm.to_id_string().as_str(), curve.as_deref()) {
@@ -244,7 +244,7 @@ impl<'a> Key<'a> {
     }
 }
 
-fn sec1<'a, K, E>(key: Result<K, E>, kind: fn(Box<K>) -> Key<'a>) -> Result<Key<'a>, Refused> {
+fn sec1<'a, K, E>(key: Result<K, E>, kind: fn(Box<K>) -> Key<'a>) -> Result<Key<'a>, SignatureError> {
     key.map(|key| kind(Box::new(key))).map_err(|_| unsupported("a malformed elliptic curve key"))
 }
 
@@ -253,8 +253,8 @@ fn verify(
     scheme: Scheme,
     message: &[u8],
     signature: &[u8],
-) -> Result<(), Refused> {
-    let is_good = match (Key::of(key)?, scheme) {
+) -> Result<(), SignatureError> {
+    let is_valid = match (Key::of(key)?, scheme) {
         (Key::Rsa(key), Scheme::Pkcs1(hash)) => {
             let hashed = hash.of(message);
             key.verify(pkcs1(hash), &hashed, signature).is_ok()
@@ -279,7 +279,7 @@ fn verify(
         }
         _ => false,
     };
-    if is_good { Ok(()) } else { Err(Refused::Wrong) }
+    if is_valid { Ok(()) } else { Err(SignatureError::Invalid) }
 }
 
 fn pkcs1(hash: Hash) -> Pkcs1v15Sign {

@@ -1,6 +1,6 @@
-# Makes, starts and ends a PostgreSQL server. It ends when standard input does, so that no server outlives the process that
-# asked for it, however that process ends.
-#   $1 folder of PostgreSQL's programs   $2 folder for the server, ours to remove   $3 port   $4 on or off: fsync
+# Creates, starts and stops a PostgreSQL server. It ends when its standard input ends, so that no server outlives the process
+# that started it, however that process ends.
+#   $1 folder of PostgreSQL's programs   $2 folder for the server, which is removed at the end   $3 port   $4 on or off: fsync
 bin=$1 folder=$2 port=$3 fsync=$4
 
 start() {
@@ -32,8 +32,8 @@ else
     echo failed
 fi
 
-while read -r word; do
-    case $word in
+while read -r command; do
+    case $command in
     stop) stop; echo stopped ;;
     start) start ;;
     esac
