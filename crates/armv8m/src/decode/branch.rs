@@ -1,4 +1,4 @@
-//! Branches and the miscellaneous control group.
+//! Branches and the miscellaneous control group (Arm ARM C2.2.7, C2.3.4).
 
 use super::{DecodeContext, bit, bits, narrow, sign_extend};
 use crate::op::{Inst, Op};
@@ -23,7 +23,7 @@ const CONDITIONAL: [Op; 14] = [
 /// Conditional branch, UDF and SVC.
 pub(super) fn narrow_conditional(context: DecodeContext, h: u32) -> Inst {
     match bits(h, 11, 8) {
-        14 => Inst::of(Op::Undefined),
+        14 => Inst::of(Op::Undefined), // UDF
         15 => Inst::of(Op::Svc).imm(bits(h, 7, 0)),
         condition => {
             let offset = sign_extend(bits(h, 7, 0) << 1, 9);
@@ -69,6 +69,7 @@ fn conditional(context: DecodeContext, h: u32, l: u32) -> Inst {
 
 fn long_target(context: DecodeContext, h: u32, l: u32) -> u32 {
     let sign = bits(h, 10, 10);
+    // I1 = NOT(J1 EOR S), I2 = NOT(J2 EOR S): for short branches J1 and J2 are ones, as in the older encoding.
     let i1 = (bits(l, 13, 13) ^ sign) ^ 1;
     let i2 = (bits(l, 11, 11) ^ sign) ^ 1;
     let offset = sign << 24 | i1 << 23 | i2 << 22 | bits(h, 9, 0) << 12 | bits(l, 10, 0) << 1;
@@ -89,6 +90,7 @@ fn control(h: u32, l: u32) -> Inst {
 fn barrier(l: u32) -> Inst {
     match bits(l, 7, 4) {
         2 => Inst::of(Op::Clrex),
+        // DSB, DMB, ISB: memory is in program order and decoded code is always current, so there is nothing to do.
         4..=6 => Inst::of(Op::Barrier),
         _ => Inst::of(Op::Undefined),
     }

@@ -1,4 +1,4 @@
-//! Floating-point encodings.
+//! Floating-point encodings (Arm ARM C2.3.12 to C2.3.16).
 //!
 //! `d`, `n` and `m` are S register numbers. An unallocated encoding in this space is a NOCP UsageFault if the unit is
 //! disabled and only otherwise an UNDEFINSTR one, so it is [`Op::FpUndefined`], not [`Op::Undefined`].

@@ -1,4 +1,4 @@
-//! 16-bit encodings except loads and stores.
+//! 16-bit encodings except loads and stores (Arm ARM C2.2). `h` is the halfword.
 
 use super::{DecodeContext, bit, bits, branch, narrow_memory};
 use crate::op::{Inst, Op, alu, shift};
@@ -27,6 +27,7 @@ fn setflags(context: DecodeContext, flags: Op, plain: Op) -> Inst {
 fn shift_add_move(context: DecodeContext, h: u32) -> Inst {
     let (d, m, amount) = (bits(h, 2, 0), bits(h, 5, 3), bits(h, 10, 6));
     let (wide_d, imm8) = (bits(h, 10, 8), bits(h, 7, 0));
+    // DecodeImmShift: zero encodes 32 for LSR and ASR.
     let or_32 = if amount == 0 { 32 } else { amount };
     match h >> 11 {
         0 if amount == 0 => setflags(context, Op::MovRegS, Op::MovReg).d(d).m(m),
@@ -88,6 +89,7 @@ fn special(context: DecodeContext, h: u32) -> Inst {
     let (d, m) = (bits(h, 7, 7) << 3 | bits(h, 2, 0), bits(h, 6, 3));
     match bits(h, 9, 8) {
         0 => add_any(context, d, m),
+        // UNPREDICTABLE, like the other cases of PC and SP below that are undefined here.
         1 if d == 15 || m == 15 => Inst::of(Op::Undefined),
         1 => Inst::of(Op::CmpReg).n(d).m(m),
         2 => move_any(context, d, m),

@@ -1,4 +1,4 @@
-//! 16-bit loads and stores.
+//! 16-bit loads and stores (Arm ARM C2.2.6).
 
 use super::{DecodeContext, bit, bits};
 use crate::op::{Inst, Op};

@@ -1,4 +1,5 @@
-//! 32-bit encodings: the top-level groups, and data processing with immediates.
+//! 32-bit encodings: the top-level groups, and data processing with immediates (Arm ARM C2.3.1, C2.3.2). `h` and `l`
+//! are the first and the second halfword.
 
 use super::{DecodeContext, bit, bits, branch, fp, wide_memory, wide_register};
 use crate::op::{Inst, Op, alu, carry};
@@ -48,6 +49,7 @@ fn modified_immediate(h: u32, l: u32) -> Inst {
     let (n, d, set) = (bits(h, 3, 0), bits(l, 11, 8), bit(h, 4));
     let (value, c) = expand(h, l);
     let code = bits(h, 8, 5) as u8;
+    // Rd = 15 with S is TST, TEQ, CMN or CMP; Rn = 15 is MOV or MVN.
     let discards = d == 15 && set && matches!(code, alu::AND | alu::EOR | alu::ADD | alu::SUB);
     let moves = n == 15 && matches!(code, alu::ORR | alu::ORN);
     if !is_allocated(code) || (d == 15 && !discards) || (n == 15 && !moves) {
@@ -60,6 +62,7 @@ fn modified_immediate(h: u32, l: u32) -> Inst {
     inst.d(d).n(n).s(u32::from(c))
 }
 
+/// Whether a data-processing opcode is allocated. Opcode 6 is PKH, in the register form only.
 pub(super) fn is_allocated(code: u8) -> bool {
     matches!(code, 0..=4 | 8 | 10 | 11 | 13 | 14)
 }

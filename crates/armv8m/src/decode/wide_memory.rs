@@ -1,4 +1,4 @@
-//! 32-bit loads and stores.
+//! 32-bit loads and stores (Arm ARM C2.3.5, C2.3.6).
 
 use super::{DecodeContext, bit, bits};
 use crate::op::{Inst, Op, kind, mode};
@@ -14,6 +14,7 @@ pub(super) fn multiple(h: u32, l: u32) -> Inst {
         2 => 1,
         _ => return Inst::of(Op::Undefined),
     };
+    // SP in the list, PC in a store's, PC and LR in a load's, and a loaded base with writeback are UNPREDICTABLE.
     let forbidden = if load { 1 << 13 } else { 1 << 13 | 1 << 15 };
     let clash = writeback && bit(list, n) && load;
     if n == 15 || list == 0 || list & forbidden != 0 || list >> 14 == 3 || clash {
@@ -48,6 +49,7 @@ fn dual(context: DecodeContext, h: u32, l: u32) -> Inst {
     let (p, w, load) = (bit(h, 8), bit(h, 5), bit(h, 4));
     let offset = bits(l, 7, 0) * 4;
     let offset = if bit(h, 7) { offset } else { offset.wrapping_neg() };
+    // UNPREDICTABLE: SP and PC as data, equal targets, and writeback to a transferred register or PC.
     let bad = |r| r == 13 || r == 15;
     if bad(t) || bad(t2) || (load && t == t2) || (w && (n == 15 || n == t || n == t2)) {
         return Inst::of(Op::Undefined);

@@ -1,4 +1,5 @@
-//! 32-bit data processing on registers, multiplies and the DSP extension.
+//! 32-bit data processing on registers (Arm ARM C2.3.7, C2.3.8), the DSP extension (C2.3.9) and multiplies (C2.3.10,
+//! C2.3.11).
 
 use super::wide::is_allocated;
 use super::{bit, bits};
@@ -168,6 +169,7 @@ fn three_source(h: u32, l: u32, n: u32) -> Inst {
     match (bits(h, 6, 4), bits(l, 5, 4)) {
         (0, how) => Inst::of(Op::SaturatingAdd).a(how),
         (2, 0) => Inst::of(Op::Sel),
+        // Reversals and CLZ encode Rm twice; different registers are UNPREDICTABLE.
         (1 | 3, _) if n != m => Inst::of(Op::Undefined),
         (1, 0) => Inst::of(Op::Rev),
         (1, 1) => Inst::of(Op::Rev16),
@@ -204,6 +206,7 @@ fn multiply(h: u32, l: u32) -> Inst {
 fn long_multiply(h: u32, l: u32) -> Inst {
     let (n, low, high, m) = (bits(h, 3, 0), bits(l, 15, 12), bits(l, 11, 8), bits(l, 3, 0));
     let (what, how) = (bits(h, 6, 4), bits(l, 7, 4));
+    // Divisions have no second destination: the field is 15.
     let divides = how == 15 && matches!(what, 1 | 3);
     if n == 15 || m == 15 || high == 15 || (low == 15) != divides || (low == high && !divides) {
         return Inst::of(Op::Undefined);

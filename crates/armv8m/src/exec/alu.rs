@@ -19,6 +19,7 @@ fn shift_c(value: u32, kind: u8, amount: u32, carry_in: bool) -> (u32, bool) {
     if amount == 0 {
         return (value, carry_in);
     }
+    // An amount from a register is up to 255. From 33 on, all bits including the carry have been shifted out.
     match kind {
         shift::LSL => {
             let wide = u64::from(value) << amount.min(33);

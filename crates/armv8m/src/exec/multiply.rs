@@ -20,6 +20,7 @@ impl Core {
         let (n, m) = (self.reg(i.n), self.reg(i.m));
         let unsigned = u64::from(n) * u64::from(m);
         let signed = (i64::from(n as i32) * i64::from(m as i32)) as u64;
+        // UMAAL adds both halves separately: the sum never overflows 64 bits.
         let value = match i.op {
             Op::Umull => unsigned,
             Op::Smull => signed,
@@ -30,6 +31,7 @@ impl Core {
         self.set_long(i, value);
     }
 
+    /// CCR.DIV_0_TRP: a UsageFault, or else a quotient of zero.
     fn division_by_zero(&mut self, d: u8) -> Result<(), Event> {
         if self.scb.traps_division_by_zero() {
             return Err(Event::usage(cfsr::DIVBYZERO));
@@ -43,6 +45,7 @@ impl Core {
         if m == 0 {
             return self.division_by_zero(i.d);
         }
+        // -2^31 / -1 wraps to -2^31, without a fault.
         self.set_reg(i.d, n.wrapping_div(m) as u32);
         Ok(())
     }
