@@ -45,8 +45,8 @@ pub struct BoardConfig {
 }
 
 impl BoardConfig {
-    /// Takes the attachments to the peripherals they are wired to. One for a bus that does not exist is left out: whoever reads
-    /// a wiring refuses it.
+    /// Passes the attachments to the peripherals they are wired to. One for a bus that does not exist is left out: it is refused
+    /// where a wiring is read.
     fn into_peripherals(self) -> PeripheralConfig {
         let mut config = PeripheralConfig::new(self.entropy, self.unique);
         for attachment in self.attachments {

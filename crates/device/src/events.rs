@@ -159,7 +159,7 @@ pub enum DeviceEvent {
     LinkConnecting,
     /// The connection to the cloud is established.
     LinkUp,
-    /// The connection to the cloud is gone, or could not be made.
+    /// The connection to the cloud is lost, or could not be made.
     LinkDown {
         /// One line that says why.
         cause: String,
@@ -256,7 +256,7 @@ pub enum DeviceEvent {
     },
     /// Registers and backtrace of the fault reported just before.
     Crashed(Box<Crash>),
-    /// A debugger has come, or is gone.
+    /// A debugger has attached, or detached.
     Debugger {
         /// It has come.
         attached: bool,

@@ -52,7 +52,7 @@ pub enum RunResult {
     /// Its budget is used up, and the application has more to do.
     Busy,
     /// Nothing happens before [`Machine::next_timeout`] or the next input: the application waits, asleep or in a loop that
-    /// does nothing, is to be restarted, or is halted.
+    /// does nothing, waits for its restart, or is halted.
     Idle,
 }
 

@@ -146,8 +146,8 @@ impl Runner {
         self.serial.feed(&mut self.machine);
     }
 
-    /// Has the machine take an input in. Whoever sent one that it does not accept, as for a sensor that is not wired to it, was
-    /// told what there is before the device started.
+    /// Has the machine handle an input. One that it does not accept is ignored: what is wired to it was checked before it
+    /// started.
     fn apply(&mut self, input: &Input<'_>) {
         let _ = self.machine.handle(input);
     }

@@ -154,7 +154,7 @@ impl Program {
         self.code.len()
     }
 
-    /// `bne` back to what [`Program::here`] told.
+    /// `bne` back to what [`Program::here`] returned.
     pub(crate) fn bne(&mut self, target: usize) -> &mut Self {
         let back = self.code.len() + 2 - target;
         self.add([0xD100 | (0x100 - back as u16)])

@@ -13,7 +13,7 @@ const IMAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/tests/apps/p
 const MILLISECOND: u64 = 160_000;
 /// Guest time by which it is over.
 const LIMIT: u64 = 1000 * MILLISECOND;
-/// The port it tells on, and the one somebody answers on.
+/// The port it reports on, and the one with an answering peer.
 const TELLS: u8 = 3;
 const ASKS: u8 = 2;
 
@@ -32,7 +32,7 @@ fn machine() -> Machine {
     })
 }
 
-/// What somebody answers who was sent `line`.
+/// The peer's answer to `line`.
 fn answer(line: &[u8]) -> &[u8] {
     let Some(text) = line.strip_prefix(b"say ") else {
         assert_eq!(line, b"ping");
@@ -41,7 +41,7 @@ fn answer(line: &[u8]) -> &[u8] {
     text
 }
 
-/// What the program tells until its end.
+/// The program's report until its end.
 fn told(mut machine: Machine) -> String {
     let (mut told, mut asked) = (String::new(), Vec::new());
     while !told.ends_with("end\n") {

@@ -155,7 +155,7 @@ impl Script {
     }
 }
 
-/// A machine with its script, and what was told of it.
+/// A machine with its script, and its events.
 struct Bench {
     machine: Machine,
     script: Script,
@@ -188,7 +188,7 @@ impl Bench {
         }
     }
 
-    /// Carries bytes both ways; tells whether there were any.
+    /// Carries bytes both ways; returns whether there were any.
     fn carry(&mut self) -> bool {
         if self.machine.wants_link() && !self.up {
             self.up = true;

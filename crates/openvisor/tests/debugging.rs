@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use support::fixtures::{DEBUGGED, Mosquitto, SAMPLE};
+use support::fixtures::{CloudProcess, DEBUGGED, Mosquitto, SAMPLE, provision, text};
 use support::{Process, Processes, within};
 
 const LIMIT: Duration = Duration::from_mins(2);
@@ -279,6 +279,45 @@ impl Drop for Editor {
         let _ = self.gdb.kill();
         let _ = self.gdb.wait();
     }
+}
+
+/// What the debugger writes, where it stops and how it steps is in the recording: the replay needs no debugger.
+///
+/// Shows D140.
+#[test]
+fn a_debugging_session_is_recorded_and_replayed_exactly() {
+    within(LIMIT, |processes| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let data = folder.path().join("cloud");
+        CloudProcess::start(processes, &data, "127.0.0.1:0").process.kill();
+        let identity = provision(processes, &data, folder.path(), "device", &[]);
+        let file = folder.path().join("run.ovrec");
+        let words = ["device", DEBUGGED, "--cloud", "127.0.0.1:1", "--data", text(&identity)];
+        let more = ["--record", text(&file), "--gdb", "0", "--gdb-wait", "--show", "none"];
+        let device = processes.openvisor(words.iter().chain(&more));
+        let line = device.out.expect("GDB server listening on 127.0.0.1:");
+        let address = line.rsplit(' ').next().expect("an address").to_owned();
+        let commands = [
+            "break doubled",
+            "continue",
+            "set var total = 1000",
+            "set var $r0 = 7",
+            "stepi",
+            "x/2xw 0xE0042000",
+            "finish",
+            "delete",
+            "print total",
+            "detach",
+        ];
+        let output = gdb(processes, &format!("target remote {address}"), &commands);
+        in_order(&output, &["Breakpoint 1, doubled", "Value returned is $", "= 14", "= 1007"]);
+        device.out.expect("application stopped");
+        device.signal("INT");
+        assert_eq!(device.code(), 0, "{}", device.err.text());
+        let replay = processes.openvisor(["device", DEBUGGED, "--replay", text(&file)]);
+        assert_eq!(replay.code(), 0, "{} {}", replay.out.text(), replay.err.text());
+        assert!(replay.out.text().contains("application stopped"), "{}", replay.out.text());
+    });
 }
 
 #[test]

@@ -220,7 +220,7 @@ impl Client {
         }
     }
 
-    /// Feeds a packet to the state machine, and returns its reply. None if it has failed; it is then gone.
+    /// Feeds a packet to the state machine, and returns its reply. None if it has failed; it is then dropped.
     fn feed(&mut self, data: &[u8], machine: &mut RecordedMachine) -> Option<Vec<u8>> {
         let mut stub = self.stub.take()?;
         for byte in framed(data) {

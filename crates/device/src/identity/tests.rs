@@ -6,7 +6,7 @@ use super::*;
 
 const ID: &str = "UV0123456789abcdef0123456789abcdef";
 
-/// A folder of its own for one test, gone with the test.
+/// A folder for one test, removed with it.
 struct Folder(PathBuf);
 
 impl Folder {

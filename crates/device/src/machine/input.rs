@@ -46,7 +46,7 @@ impl<'a, T: Into<Cow<'a, [u8]>>> From<T> for Bytes<'a> {
 /// Something that reaches a machine from outside, at its current cycle.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input<'a> {
-    /// Time has come to [`Machine::next_timeout`].
+    /// [`Machine::next_timeout`] is reached.
     Timeout,
     /// The other end of a serial port sends bytes. They arrive one by one at the port's baud rate once its receiver is on.
     /// Not accepted while the line has no room.
@@ -99,7 +99,8 @@ pub enum Input<'a> {
 /// What a debugger does to a machine. Reading memory and registers of the processor is not among it, as it changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DebuggerInput<'a> {
-    /// It attaches: the application halts, and the kernel keeps the link whatever the application wants (N20).
+    /// It attaches: the application halts, and the kernel keeps the link up whatever the application requests
+    /// (N20).
     Attach,
     /// It detaches, and what it set goes with it: the application resumes.
     Detach,
@@ -161,11 +162,11 @@ pub enum DebuggerInput<'a> {
 /// Why an input was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InputError {
-    /// The cloud broke a rule of the link; the connection must end.
+    /// The cloud violated the link protocol; the connection must end.
     Violation(Violation),
     /// There is nothing to accept it, or no room for it. The machine is as it was before.
     NotAccepted,
-    /// What the debugger asked for is not possible, or in part only: there is no memory, or no breakpoint.
+    /// What the debugger requested is not possible, or in part only: there is no memory, or no breakpoint.
     NotPossible,
 }
 
@@ -180,10 +181,10 @@ impl InputError {
 }
 
 impl Machine {
-    /// Takes in what reaches it at its current cycle.
+    /// Handles an input that arrives at its current cycle.
     pub fn handle(&mut self, input: &Input<'_>) -> Result<(), InputError> {
         let result = self.apply(input);
-        // Nobody knows what the application makes of it until it has run.
+        // What the application makes of it is not known until it has run.
         if !matches!(input, Input::Timeout) && result != Err(InputError::NotAccepted) {
             self.run_state = RunState::Ran;
         }
@@ -331,7 +332,7 @@ impl sansio::StateMachine for Machine {
 
     const TIMEOUT: Input<'static> = Input::Timeout;
 
-    /// Lets the application run up to `now`, then takes the input in.
+    /// Lets the application run up to `now`, then handles the input.
     fn handle(&mut self, now: Cycles, input: Input<'_>) -> Result<(), InputError> {
         self.advance_to(now);
         Self::handle(self, &input)

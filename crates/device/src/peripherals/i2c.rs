@@ -30,7 +30,7 @@ pub trait Target: Send {
     fn address(&self) -> u8;
     /// A transfer to or from it begins.
     fn start(&mut self, _read: bool, _context: &mut Context<'_>) {}
-    /// It is given a byte. Answers whether it acknowledges.
+    /// The controller writes a byte to it. Returns whether it acknowledges.
     fn write(&mut self, byte: u8, context: &mut Context<'_>) -> bool;
     /// The controller reads a byte from it.
     fn read(&mut self, context: &mut Context<'_>) -> u8;
@@ -42,7 +42,7 @@ pub trait Target: Send {
     }
     /// Lets time pass up to the context's now.
     fn advance(&mut self, _context: &mut Context<'_>) {}
-    /// What it measures is `value` from cycle `now` on, to which it was advanced. Answers whether it measures that.
+    /// What it measures is `value` from cycle `now` on, to which it was advanced. Returns whether it measures that.
     fn set(&mut self, _quantity: &str, _value: f64, _now: Cycles) -> bool {
         false
     }

@@ -362,7 +362,7 @@ mod tests {
     const SPI1: u32 = 0x4001_3000;
     const STATUS: u32 = SPI1 + SR;
 
-    /// Answers each frame with its complement.
+    /// Returns each frame's complement.
     struct Complement;
 
     impl SpiDevice for Complement {

@@ -62,7 +62,7 @@ impl Bench {
         })
     }
 
-    /// Whether a request for direct memory access stands.
+    /// Whether a request for direct memory access is active.
     pub(crate) fn requests(&self, number: u8) -> bool {
         let mut requests = Requests::default();
         self.peripheral.requests(&mut requests);

@@ -169,7 +169,7 @@ impl Tim {
         if self.running() {
             let ticks = now.saturating_sub(self.since) / self.tick();
             self.count = self.count.wrapping_add(ticks as u32);
-            // The prescaler's own count goes on: `since` stays on a tick.
+            // The prescaler keeps its count: `since` is always the cycle of a tick.
             self.since += ticks * self.tick();
         } else {
             self.since = now;

@@ -152,7 +152,7 @@ impl Dice {
     }
 }
 
-/// Lets time go on up to `end` in pieces of any size, as a host with its own worries does.
+/// Lets time pass up to `end` in pieces of any size, as a busy host does.
 fn go_on(machine: &mut RecordedMachine, end: u64, dice: &mut Dice) {
     while machine.now() < end && !machine.machine().is_halted() {
         let left = end - machine.now();
@@ -185,7 +185,7 @@ fn into_how_many_runs_time_is_cut_makes_no_difference() {
     }
 }
 
-/// Records a stretch of `program`'s life, with inputs at moments of chance.
+/// Records a run of `program`, with inputs at random times.
 fn recorded(program: &Program, seed: u32) -> Vec<u8> {
     let tape = Tape::default();
     let mut recorder = Recorder::to(Box::new(tape.clone()));

@@ -420,7 +420,7 @@ fn time_of_frame(peer: &mut Peer, kind: u8, since: Instant) -> Duration {
 /// A host so slow that the guest hardly moves: its observer takes a tenth of a second for each character of a device that sends as
 /// fast as it can.
 ///
-/// Shows D220: PING goes by the wall clock, and that the guest is behind is told once.
+/// Shows D220: PING follows the wall clock, and that the guest is behind is reported once.
 #[test]
 fn a_guest_that_falls_behind_keeps_its_link_and_is_reported_once() {
     let mut program = Program::new();

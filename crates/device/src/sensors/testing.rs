@@ -56,7 +56,7 @@ impl Wired {
         self.target.set(quantity, value, self.now)
     }
 
-    /// Lets time pass, stopping at each of its events; answers what it drove.
+    /// Lets time pass, stopping at each of its events; returns what it drove.
     pub(super) fn pass_micros(&mut self, micros: u64) -> Vec<(String, bool)> {
         let end = self.now + micros * CYCLES_PER_MICRO;
         while let Some(at) = self.target.next_event().filter(|at| *at <= end) {

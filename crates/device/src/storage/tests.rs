@@ -7,7 +7,7 @@ use kernel::{ExternalFlash, FlashFault, Wifi};
 
 use super::*;
 
-/// A folder of its own for one test, gone with the test.
+/// A folder for one test, removed with it.
 struct Folder(PathBuf);
 
 impl Folder {

@@ -25,7 +25,7 @@ impl Address {
     }
 }
 
-/// Splits host and port; an IPv6 address with a port stands in brackets.
+/// Splits host and port; an IPv6 address with a port is in brackets.
 fn split_port(text: &str) -> Option<(&str, Option<&str>)> {
     if let Some(rest) = text.strip_prefix('[') {
         let (host, after) = rest.split_once(']')?;

@@ -9,7 +9,7 @@ use crate::support::cloud::{HttpAnswer, HttpAsked, Script, place};
 use crate::support::end::CloudEnd;
 use crate::support::relayed::Relayed;
 
-/// A page that says hi, whoever asks.
+/// A page that says hi to every request.
 fn hi(_: &HttpAsked) -> HttpAnswer {
     HttpAnswer { result: HttpResult::Ok, status: 200, headers: Vec::new(), body: b"hi".to_vec() }
 }
@@ -30,7 +30,7 @@ fn start_relayed(name: &str) -> Bench<Relayed> {
     Bench::with(&format!("tests/apps/{name}/{name}.elf"), Relayed::new(script()))
 }
 
-/// Lets the application come to its end; `least` claims must have been made, and all must hold.
+/// Runs the application to its end; at least `least` claims must have been made, and all must be true.
 fn finish<C: CloudEnd>(bench: &mut Bench<C>, least: usize) {
     bench.run_until(30_000, |bench| bench.line("END ").is_some() || bench.line("FAIL ").is_some());
     let faults = bench.events.iter().filter(|event| matches!(event, DeviceEvent::Faulted { .. }));

@@ -105,7 +105,7 @@ impl<C: CloudEnd> Bench<C> {
         }
     }
 
-    /// Carries bytes both ways; tells whether there were any.
+    /// Carries bytes both ways; returns whether there were any.
     fn carry(&mut self) -> bool {
         self.keep_link();
         let mut chunk = vec![0; 16 * 1024];

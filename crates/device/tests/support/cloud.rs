@@ -39,7 +39,7 @@ pub(crate) struct HttpAnswer {
     pub body: Vec<u8>,
 }
 
-/// An HTTP request as it came.
+/// An HTTP request as received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HttpAsked {
     pub method: String,

@@ -11,6 +11,6 @@ pub(crate) trait CloudEnd {
     /// What is to go to the device now.
     fn speak(&mut self) -> Vec<u8>;
 
-    /// Log lines that came, in order.
+    /// Log lines received, in order.
     fn log(&self) -> &[String];
 }

@@ -51,7 +51,7 @@ impl Bench {
     fn until(&mut self, mut done: impl FnMut(&mut Self) -> bool) {
         let began = Instant::now();
         while !done(self) {
-            assert!(began.elapsed() < PATIENCE, "in vain; read {:?}", String::from_utf8_lossy(&self.read));
+            assert!(began.elapsed() < PATIENCE, "timed out; read {:?}", String::from_utf8_lossy(&self.read));
             self.connection.poll(&mut self.machine);
             self.machine.run(10_000);
             let mut chunk = [0; 4096];
@@ -108,7 +108,7 @@ fn whole(read: &[u8]) -> Option<usize> {
     (read.len() >= hash + 3).then_some(hash + 3)
 }
 
-/// A character, `*` and a count stand for a run.
+/// A run is encoded as a character, `*` and a count.
 fn expanded(text: &str) -> String {
     let mut out = String::new();
     let mut characters = text.chars();
@@ -510,7 +510,7 @@ fn a_session_of_a_debugger_is_recorded_and_replayed_exactly() {
     assert!(matches!(ending, Ending::Exact { is_whole: true, .. }), "{ending:?}");
 }
 
-/// Packets that no debugger should send, or that this one does not know, with their answers; none stands for any.
+/// Packets that no debugger should send, or that this one does not know, with their replies; `None` accepts any.
 const UNEXPECTED: [(&str, Option<&str>); 60] = [
     ("", Some("")),
     ("zzz", Some("")),
@@ -743,7 +743,7 @@ fn run_restarts_and_halts_whatever_it_is_called() {
     for packet in ["vRun;", "vRun", "vRun;6170702e656c66", "vRun;;61;62"] {
         bench.ask("vCont;s");
         assert_eq!(bench.ask(packet), "T05thread:01;", "{packet}");
-        // The debugger continues by itself; the application stands all the same.
+        // The debugger continues by itself; the application is halted all the same.
         assert_eq!(bench.ask("vCont;c"), "S05", "{packet}");
         assert_eq!(bench.pc(), CODE, "{packet}");
     }

@@ -88,7 +88,7 @@ fn a_section_that_would_be_too_large_unpacked_is_reported_and_not_unpacked() {
         Some("Reset_Handler"),
         "from the table of symbols"
     );
-    // A kind of compression that nobody knows.
+    // An unknown compression.
     file[at..at + 4].copy_from_slice(&9u32.to_le_bytes());
     assert_eq!(Symbols::of(file).expect("names").notes().len(), 1);
 }

@@ -24,7 +24,7 @@ pub(super) const SECRET: [(&str, &str); 7] = [
     // Some services take a token for the user's name.
     ("MvUsernamePassword", "username"),
     ("MvUsernamePassword", "password"),
-    // Set once beside the credentials and seen by others only when the device is gone.
+    // Set once beside the credentials, and seen by others only after the device has disconnected.
     ("MvMqttWill", "payload"),
     ("MvOwnTlsCertificateChain", "key"),
     ("MvWifiConfig", "wifi_password"),

@@ -10,7 +10,7 @@ use crate::application::{Application, CAPACITY};
 
 const SECOND: u64 = 1000 * MILLISECOND;
 
-/// A machine whose application came in a bundle with these policies.
+/// A machine whose application is from a bundle with these policies.
 fn bundled(program: &Program, policies: &Policies) -> Machine {
     let file = Bundle::write(program.image().bytes(), policies, CAPACITY, None).expect("a bundle");
     let application = Application::parse(&file, None).expect("an application");
@@ -48,7 +48,7 @@ fn an_application_that_is_offline_on_purpose_checks_in_as_often_as_its_bundle_sa
     }
 }
 
-/// Lets the kernel have its connection for as long as it wants it.
+/// Gives the kernel its connection for as long as it needs it.
 fn check_in(machine: &mut Machine) {
     let mut out = [0; 4096];
     machine.handle(&Input::LinkConnecting).expect("accepted");

@@ -120,7 +120,7 @@ fn saving_power_ends_with_an_interrupt_and_not_before() {
     assert_eq!(ram(&machine, RESULT + 0x10), 1);
 }
 
-/// Waits in `mode` with a tick each millisecond, and tells by a word what has ended the wait.
+/// Waits in `mode` with a tick each millisecond, and stores a word that says what has ended the wait.
 fn waiting_with_a_tick(mode: u32) -> Machine {
     let mut program = going_offline();
     add_words(&mut program, 0x4000_1000 + 0x28, &[159, 999]);

@@ -55,7 +55,7 @@ impl Receiver {
         }
     }
 
-    /// The other end sends `bytes` behind what it still has to send. Answers whether there was room for them.
+    /// The other end sends `bytes` behind what it still has to send. Returns whether there was room for them.
     pub(super) fn send(&mut self, bytes: &[u8], settings: &Settings, now: Cycles) -> bool {
         let room = self.line.len() + self.waiting.len() + bytes.len() <= LINE;
         if room {

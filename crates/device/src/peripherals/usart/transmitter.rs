@@ -73,7 +73,7 @@ impl Transmitter {
         self.shifting.map(|(at, _)| at)
     }
 
-    /// Makes happen what is due at cycle `at`. Answers the character that has left.
+    /// Does what is due at cycle `at`. Returns the character that has been sent.
     pub(super) fn advance(&mut self, settings: &Settings, at: Cycles) -> Option<u8> {
         let (_, frame) = self.shifting.take_if(|(leaves_at, _)| *leaves_at <= at)?;
         self.begin(settings, at);

@@ -68,7 +68,7 @@ impl Clicks {
         }
     }
 
-    /// Moves an axis on. Answers the click that has ended on it.
+    /// Advances the state of an axis. Returns the click that has ended on it.
     fn track(&mut self, axis: usize, enabled: u8, at: Cycles, value: f64, settings: &Settings) -> Option<u8> {
         let is_beyond = value.abs() > settings.threshold;
         let state = &mut self.axes[axis];

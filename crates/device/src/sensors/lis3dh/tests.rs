@@ -77,7 +77,7 @@ fn data_ready_drives_its_pin_at_each_sample_that_is_read() {
     }
 }
 
-/// A sensor at 100 Hz that tells clicks on z by interrupt 1, with `config` in CLICK_CFG.
+/// A sensor at 100 Hz that reports clicks on z by interrupt 1, with `config` in CLICK_CFG.
 fn clicking(config: u8, latched: u8) -> Wired {
     let mut wired = Wired::new("lis3dh,int1=PB11");
     wired.write(&[0x22, 0x80]); // I1_CLICK
