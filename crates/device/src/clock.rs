@@ -75,7 +75,7 @@ pub struct WallClock {
     origin: Instant,
     start: u64,
     scale: TimeScale,
-    /// Cycles that were given up.
+    /// Cycles that the guest has lost.
     lost: Cycles,
 }
 
@@ -97,7 +97,7 @@ impl WallClock {
         self.lost
     }
 
-    /// The cycle the guest should be at, at `now`, when it is at `guest`. Gives up what it is too far behind.
+    /// The cycle the guest should be at, at `now`, when it is at `guest`. Drops the cycles it is too far behind.
     pub fn target(&mut self, now: Instant, guest: Cycles) -> Cycles {
         let target = self.cycle_at(now);
         let reachable = guest.saturating_add(MAX_LAG);
@@ -199,7 +199,7 @@ mod tests {
         assert_eq!(
             clock.target(start + 10_001 * MILLI, MAX_LAG),
             MAX_LAG + 160_000,
-            "and goes on from there"
+            "and continues from there"
         );
         assert_eq!(clock.moment(MAX_LAG + 160_000), start + 10_001 * MILLI);
     }
@@ -236,7 +236,7 @@ mod tests {
 
     /// Shows D141.
     #[test]
-    fn a_scaled_clock_goes_so_many_times_as_fast_from_where_it_is_halted() {
+    fn a_scaled_clock_goes_n_times_as_fast_from_where_it_was() {
         let start = Instant::now();
         let mut clock = WallClock::start(start, 1000);
         clock.set_scale(start + MILLI, "2.5".parse().expect("a scale"));

@@ -14,7 +14,7 @@ pub type EntropySource = Arc<dyn Fn() -> u32 + Send + Sync>;
 pub struct Seed(pub [u8; 32]);
 
 impl fmt::Debug for Seed {
-    /// Whoever knows the seed can predict handles, so it is not printed.
+    /// Handles follow from the seed, so it is not printed.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Seed(…)")
     }

@@ -224,7 +224,7 @@ pub enum DeviceEvent {
         /// What it sent.
         bytes: Vec<u8>,
     },
-    /// The application used a register that is not modelled; it read zero. Told once for each address.
+    /// The application used a register that is not modelled; it read zero. Reported once for each address.
     UnknownRegister {
         /// The address, a multiple of four.
         address: u32,
@@ -238,7 +238,7 @@ pub enum DeviceEvent {
         /// What was answered.
         status: Status,
     },
-    /// A system call was refused. Told of the first one with this call and status since the device's start.
+    /// A system call was refused. Reported for the first with this call and status since the device's start.
     CallRefused(Box<RefusedCall>),
     /// A general-purpose output other than the user LED changed; only reported for pins that were selected.
     Pin {
@@ -262,7 +262,7 @@ pub enum DeviceEvent {
         attached: bool,
     },
     /// The host is too slow for the application or for the time scale: the application's time has fallen behind.
-    /// Told once.
+    /// Reported once.
     FellBehind {
         /// By how much, in milliseconds of the device's time.
         behind_ms: u64,

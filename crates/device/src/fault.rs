@@ -11,7 +11,7 @@ use crate::memory_map::{ENTRY_PAGE, FLASH, RAM};
 pub enum FaultKind {
     /// A fault the application's own handlers may not handle; what the fault registers say.
     Hard,
-    /// A fault inside a fault handler: the processor gave up.
+    /// A fault inside a fault handler: the processor locked up.
     Lockup,
     /// A branch into the entry page where no call is: there is nothing that could return a status (D07).
     NoSuchCall {
@@ -30,7 +30,7 @@ pub const HUNG_MS: u64 = 1000;
 pub struct Fault {
     /// What kind of end it was.
     pub kind: FaultKind,
-    /// Address of the instruction that could not go on; for [`FaultKind::NoSuchCall`] where it would have returned to,
+    /// Address of the instruction that faulted; for [`FaultKind::NoSuchCall`] where it would have returned to,
     /// for [`FaultKind::HungHandler`] where it was.
     pub pc: u32,
     /// Link register then.

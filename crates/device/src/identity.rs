@@ -152,7 +152,7 @@ fn write(path: &Path, text: &str) -> Result<(), IdentityError> {
     fs::write(path, text).map_err(|error| IdentityError::file(path, &error))
 }
 
-/// Writes a file that nobody but its owner could open at any time: it is created with that mode.
+/// Writes a file that only its owner can open at any time: it is created with that mode.
 #[cfg(unix)]
 pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), IdentityError> {
     use std::io::Write;

@@ -4,7 +4,6 @@
 //! ([`Machine::run`], [`Machine::pass_time`]), hands it every input ([`Machine::handle`]) and carries the link's bytes
 //! ([`Machine::transmit`]). It is a state machine without I/O in the sense of [`sansio`].
 
-mod config;
 mod debugger;
 mod digest;
 mod input;
@@ -13,13 +12,12 @@ mod observer;
 mod polling;
 mod power;
 mod restart;
+mod settings;
 mod tracing;
 
 use abi::Status;
 use abi::power::WakeReason;
 use armv8m::{Config, Cpu, Cycles, Exit, Register};
-pub use config::{Provisioning, Settings};
-use config::{board_config, boot};
 use debugger::Debugger;
 pub use debugger::{MAX_BREAKPOINTS, MAX_WATCHPOINTS, StopReason};
 pub(crate) use digest::registers;
@@ -30,6 +28,8 @@ use polling::{CALL_CYCLES, DelayedCall, Polling};
 use power::Power;
 pub use restart::RestartPolicy;
 use restart::RestartTimer;
+pub use settings::{Provisioning, Settings};
+use settings::{board_config, boot};
 
 use crate::board::Board;
 use crate::events::{DeviceEvent, PinFilter};
@@ -56,7 +56,7 @@ pub enum RunResult {
     Idle,
 }
 
-/// How the machine came to its current cycle. At one cycle the application runs, finds nothing to do, and lets time pass, in
+/// How the machine reached its current cycle. At one cycle the application runs, finds nothing to do, and lets time pass, in
 /// this order, and an input may come between any two of these: a replay has to put it where it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunState {
@@ -142,7 +142,7 @@ impl Machine {
         machine
     }
 
-    /// Tells a new kernel whether its time runs at the cloud's rate.
+    /// Sets for a new kernel whether its time runs at the cloud's rate.
     fn set_clock_free(&mut self) {
         if self.provisioning.free_clock {
             self.kernel.run_clock_free();
@@ -221,7 +221,7 @@ impl Machine {
         }
     }
 
-    /// How the machine came to its current cycle.
+    /// How the machine reached its current cycle.
     pub fn run_state(&self) -> RunState {
         self.run_state
     }

@@ -37,7 +37,7 @@ pub const CHECK_INTERVAL: u64 = 1 << 24;
 enum Record<'a> {
     /// This reached it.
     Input(Input<'a>),
-    /// Its kernel was asked for what goes to the cloud, and gave this many bytes. This is no input, but asking changes the
+    /// Its kernel was polled for what goes to the cloud, and gave this many bytes. This is no input, but polling changes the
     /// kernel: what has been sent is not sent again.
     Transmitted { length: u32, checksum: [u8; 4] },
     /// Its state is this.

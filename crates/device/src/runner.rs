@@ -130,7 +130,7 @@ impl Runner {
             }
             if self.machine.machine().is_halted() { self.step_halted() } else { self.step() }
         }
-        self.farewell();
+        self.close_link();
         self.machine.end();
         self.report_events();
     }
@@ -164,7 +164,7 @@ impl Runner {
         }
     }
 
-    /// A debugger has halted the application: its time is stopped, the kernel's and the link's go on (N20).
+    /// A debugger has halted the application: its time is stopped, the kernel's and the link's are not (N20).
     fn step_halted(&mut self) {
         let began = Instant::now();
         self.take_inputs();
@@ -349,10 +349,10 @@ impl Runner {
     }
 
     /// The device stops: BYE is sent before the thread ends.
-    fn farewell(&mut self) {
+    fn close_link(&mut self) {
         self.send();
         if let Link::Up(connection) = mem::replace(&mut self.link, Link::Down) {
-            self.apply(&Input::Farewell);
+            self.apply(&Input::Shutdown);
             let length = self.machine.transmit(&mut self.chunk);
             connection.close(&self.chunk[..length]);
         }

@@ -58,7 +58,7 @@ impl Authority {
 
 pub(crate) type Peer = StreamOwned<ServerConnection, TcpStream>;
 
-/// A cloud's front door: accepts devices of one authority, one after the other, and hands each to a closure.
+/// A cloud's listener: accepts devices of one authority, one after the other, and hands each to a closure.
 pub(crate) struct Server {
     pub address: Address,
     pub served: mpsc::Receiver<HandshakeKind>,
@@ -74,13 +74,13 @@ impl Server {
         let config = Arc::new(server_config(authority, alpn));
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("bound").port();
-        let (tell, served) = mpsc::channel();
+        let (sender, served) = mpsc::channel();
         thread::spawn(move || {
             for _ in 0..connections {
                 let (mut tcp, _) = listener.accept().expect("accepted");
                 let mut tls = ServerConnection::new(config.clone()).expect("a session");
                 if tls.complete_io(&mut tcp).is_ok() && !tls.is_handshaking() {
-                    let _ = tell.send(tls.handshake_kind().expect("done"));
+                    let _ = sender.send(tls.handshake_kind().expect("done"));
                     serve(StreamOwned::new(tls, tcp));
                 }
             }

@@ -14,7 +14,7 @@ const MILLISECOND: u64 = 160_000;
 /// Guest time by which it is over.
 const LIMIT: u64 = 1000 * MILLISECOND;
 /// The port it reports on, and the one with an answering peer.
-const TELLS: u8 = 3;
+const REPORTS: u8 = 3;
 const ASKS: u8 = 2;
 
 fn machine() -> Machine {
@@ -42,16 +42,16 @@ fn answer(line: &[u8]) -> &[u8] {
 }
 
 /// The program's report until its end.
-fn told(mut machine: Machine) -> String {
-    let (mut told, mut asked) = (String::new(), Vec::new());
-    while !told.ends_with("end\n") {
-        assert!(machine.now() < LIMIT, "it did not come to its end:\n{told}");
+fn report_of(mut machine: Machine) -> String {
+    let (mut report, mut asked) = (String::new(), Vec::new());
+    while !report.ends_with("end\n") {
+        assert!(machine.now() < LIMIT, "it did not come to its end:\n{report}");
         if machine.run(MILLISECOND) == RunResult::Idle {
             machine.pass_time(machine.now() + MILLISECOND);
         }
         for event in machine.take_events() {
             match event {
-                DeviceEvent::Serial { port: TELLS, bytes } => told += &String::from_utf8_lossy(&bytes),
+                DeviceEvent::Serial { port: REPORTS, bytes } => report += &String::from_utf8_lossy(&bytes),
                 DeviceEvent::Serial { port: ASKS, bytes } => {
                     asked.extend(bytes);
                     if let Some(line) = asked.strip_suffix(b"\n") {
@@ -62,18 +62,18 @@ fn told(mut machine: Machine) -> String {
                     }
                 }
                 DeviceEvent::Started { .. } => {}
-                other => panic!("{other:?}\n{told}"),
+                other => panic!("{other:?}\n{report}"),
             }
         }
     }
-    told
+    report
 }
 
 #[test]
 fn a_program_finds_the_peripherals_as_the_manual_has_them() {
-    let told = told(machine());
-    let lines: Vec<&str> = told.lines().collect();
-    assert_eq!(lines.len(), 21, "{told}");
+    let report = report_of(machine());
+    let lines: Vec<&str> = report.lines().collect();
+    assert_eq!(lines.len(), 21, "{report}");
     let bad: Vec<&&str> = lines[..20].iter().filter(|line| !line.ends_with(": good")).collect();
     assert!(bad.is_empty(), "{bad:?}");
 }

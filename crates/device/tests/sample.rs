@@ -177,7 +177,7 @@ impl Bench {
         Self { machine, script: Script::default(), up: false, events: Vec::new() }
     }
 
-    /// Lets guest time go on until `done`, for at most `milliseconds`.
+    /// Advances guest time until `done`, for at most `milliseconds`.
     fn run_until(&mut self, milliseconds: u64, done: impl Fn(&Self) -> bool) {
         let end = self.machine.now() + milliseconds * MILLISECOND;
         while !done(self) {
@@ -208,7 +208,7 @@ impl Bench {
         length > 0 || !answer.is_empty()
     }
 
-    fn told(&self, event: &DeviceEvent) -> bool {
+    fn has_seen(&self, event: &DeviceEvent) -> bool {
         self.events.contains(event)
     }
 }
@@ -225,11 +225,11 @@ fn the_mqtt_sample_fetches_its_settings_connects_publishes_and_obeys() {
         DeviceEvent::ChannelClosed { channel: ChannelType::ConfigFetch },
         DeviceEvent::ChannelOpened { channel: ChannelType::Mqtt },
     ] {
-        assert!(bench.told(&event), "{event:?} in {:?}", bench.events);
+        assert!(bench.has_seen(&event), "{event:?} in {:?}", bench.events);
     }
     let clock = bench.machine.now();
     bench.script.command("led on");
-    bench.run_until(100, |bench| bench.told(&DeviceEvent::Led { on: true }));
+    bench.run_until(100, |bench| bench.has_seen(&DeviceEvent::Led { on: true }));
     assert!(bench.machine.now() - clock < 20 * MILLISECOND, "a command is obeyed at once");
 }
 

@@ -52,13 +52,13 @@ fn a_pause_the_bundle_does_not_say_is_the_default_as_far_as_it_agrees() {
 
 #[test]
 fn a_bundle_of_something_else_is_refused_for_what_it_is() {
-    let told = Application::parse(&bundled(b"a letter", &Policies::default()), None).expect_err("a letter");
+    let text = Application::parse(&bundled(b"a letter", &Policies::default()), None).expect_err("a letter");
     assert!(
-        told.to_string().starts_with("is a bundle of something that has reset vector 0x72657474"),
-        "{told}"
+        text.to_string().starts_with("is a bundle of something that has reset vector 0x72657474"),
+        "{text}"
     );
-    let told = Application::parse(b"PK\x03\x04 and more", None).expect_err("no archive").to_string();
-    assert_eq!(told, "is no bundle that can be used: the zip archive is cut short or damaged");
+    let text = Application::parse(b"PK\x03\x04 and more", None).expect_err("no archive").to_string();
+    assert_eq!(text, "is no bundle that can be used: the zip archive is cut short or damaged");
 }
 
 /// Shows D153.
@@ -77,7 +77,7 @@ fn where_a_signer_is_named_nothing_else_will_do() {
         (&unsigned, &own, "it is not signed"),
         (&TINY.to_vec(), &own, "is not a bundle and has no signature"),
     ] {
-        let told = Application::parse(file, Some(key)).expect_err(said).to_string();
-        assert!(told.contains(said), "{told}");
+        let text = Application::parse(file, Some(key)).expect_err(said).to_string();
+        assert!(text.contains(said), "{text}");
     }
 }

@@ -80,7 +80,7 @@ enum Step {
     Out,
     /// There is no caller.
     End,
-    /// Nobody knows.
+    /// Unknown.
     Unknown,
 }
 

@@ -21,7 +21,7 @@ pub const QUEUE: usize = 1 << 16;
 pub const MAX_BYTES: u64 = 1 << 30;
 
 /// How long the end of a device waits for its trace to be written.
-const FAREWELL: Duration = Duration::from_secs(5);
+const FLUSH_LIMIT: Duration = Duration::from_secs(5);
 
 /// How a trace is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,7 +136,7 @@ impl Tracer {
 impl Drop for Tracer {
     fn drop(&mut self) {
         self.queue = None;
-        let _ = self.done.recv_timeout(FAREWELL);
+        let _ = self.done.recv_timeout(FLUSH_LIMIT);
     }
 }
 

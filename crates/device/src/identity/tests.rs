@@ -122,8 +122,8 @@ fn a_key_of_another_certificate_is_refused() {
 fn a_certificate_of_another_device_is_refused() {
     let (certificate, key) = certificate("UVffffffffffffffffffffffffffffffff");
     let id = DeviceId::parse(ID).expect("an id");
-    let told = Identity::new(id, certificate.clone(), key, certificate).expect_err("refused").to_string();
-    assert_eq!(told, format!("certificate.pem does not name the device in device-id, {ID}"));
+    let text = Identity::new(id, certificate.clone(), key, certificate).expect_err("refused").to_string();
+    assert_eq!(text, format!("certificate.pem does not name the device in device-id, {ID}"));
 }
 
 #[test]

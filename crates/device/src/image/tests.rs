@@ -118,8 +118,8 @@ fn an_elf_file_without_segments_is_refused() {
 #[test]
 fn a_segment_outside_application_flash_is_refused_with_its_address() {
     for address in [0x0000_0000, 0x07FF_FFFF, 0x080F_FFF8, 0x0C00_0000, 0xFFFF_FFFF] {
-        let told = refusal(&elf(address, &TINY));
-        assert!(told.starts_with(&format!("loads 10 bytes at {address:#010x}; expected")), "{told}");
+        let text = refusal(&elf(address, &TINY));
+        assert!(text.starts_with(&format!("loads 10 bytes at {address:#010x}; expected")), "{text}");
     }
 }
 
@@ -132,8 +132,8 @@ fn segments_may_touch_and_leave_gaps_but_not_overlap() {
         for segments in
             [[(0x0800_0000, &TINY[..]), (other, b"other")], [(other, b"other"), (0x0800_0000, &TINY)]]
         {
-            let told = refusal(&elf_of(&segments));
-            assert!(told.starts_with("loads two segments over each other, at 0x0800000"), "{told}");
+            let text = refusal(&elf_of(&segments));
+            assert!(text.starts_with("loads two segments over each other, at 0x0800000"), "{text}");
         }
     }
 }
@@ -158,9 +158,9 @@ fn an_elf_file_too_large_for_flash_is_refused_wherever_it_begins() {
 
 #[test]
 fn a_file_of_no_end_is_not_read_to_its_end() {
-    let told = Image::load(Path::new("/dev/zero")).expect_err("no end").to_string();
+    let text = Image::load(Path::new("/dev/zero")).expect_err("no end").to_string();
     assert_eq!(
-        told,
+        text,
         "/dev/zero has more than 67108864 bytes; expected an application image (.elf, .hex, .srec or .bin)"
     );
 }
@@ -238,8 +238,8 @@ fn zeros_in_ram_are_nothing_to_load() {
 #[test]
 fn files_of_records_give_the_same_image_as_their_binary() {
     let hex = ":020000040800F2\n:0A000000000008200900000800000000C3\n:00000001FF\n";
-    let told = refusal(hex.as_bytes());
-    assert_eq!(told, "is an Intel HEX file, but of record 2 its checksum is wrong");
+    let text = refusal(hex.as_bytes());
+    assert_eq!(text, "is an Intel HEX file, but of record 2 its checksum is wrong");
     let hex = ":020000040800F2\n:0A0000000000082009000008FEE7D8\n:00000001FF\n";
     assert_eq!(Image::parse(hex.as_bytes()), Image::parse(&TINY));
     let outside = ":020000042000DA\n:0A0000000000082009000008FEE7D8\n:00000001FF\n";
@@ -268,15 +268,15 @@ fn the_reset_vector_must_be_thumb_code_inside_the_image() {
 fn every_refusal_is_one_line() {
     let mut file = elf(0x0800_0000, &TINY);
     file[18] = 62;
-    for told in [refusal(&[]), refusal(b"PK\x03\x04"), refusal(&file), refusal(&[0; 20]), refusal(&[1; 3])] {
-        assert!(!told.contains('\n') && told.len() < 160, "{told}");
+    for text in [refusal(&[]), refusal(b"PK\x03\x04"), refusal(&file), refusal(&[0; 20]), refusal(&[1; 3])] {
+        assert!(!text.contains('\n') && text.len() < 160, "{text}");
     }
 }
 
 #[test]
 fn a_missing_file_is_named() {
-    let told = Image::load(Path::new("/no/such/application.elf")).expect_err("no file").to_string();
-    assert!(told.starts_with("/no/such/application.elf cannot be read: "), "{told}");
+    let text = Image::load(Path::new("/no/such/application.elf")).expect_err("no file").to_string();
+    assert!(text.starts_with("/no/such/application.elf cannot be read: "), "{text}");
 }
 
 #[test]

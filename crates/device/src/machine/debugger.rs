@@ -1,6 +1,6 @@
 //! A debugger attached to the machine: what halts the application, what is possible while it is halted, and how it resumes.
 //!
-//! While the application is halted its time is stopped: timers and cycle counter wait with it. The kernel's time goes on
+//! While the application is halted its time is stopped: timers and cycle counter wait with it. The kernel's time continues
 //! ([`Input::TimeSkipped`](super::Input::TimeSkipped)), so that the link stays up, as on a board where only the
 //! application's side is halted (D133).
 
@@ -134,7 +134,7 @@ impl Machine {
         self.resume();
     }
 
-    /// Tells the kernel whether a debugger is attached; one that has just started does not know.
+    /// Informs the kernel whether a debugger is attached; one that has just started does not know.
     pub(super) fn notify_kernel_of_debugger(&mut self) {
         let attached = self.debugger.attached;
         self.enter_kernel(|kernel, port| kernel.debugger_attached(port, attached));

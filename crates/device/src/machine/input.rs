@@ -88,10 +88,10 @@ pub enum Input<'a> {
     /// Bytes from the cloud.
     Received(Bytes<'a>),
     /// The kernel's clock goes forward without the application's: the host was too slow for the guest while the cloud's
-    /// time went on (D220), or a debugger has halted the application, not the link (D133).
+    /// time continued (D220), or a debugger has halted the application, not the link (D133).
     TimeSkipped(Cycles),
     /// The device stops: what [`Machine::transmit`] gives next is the last the cloud receives.
-    Farewell,
+    Shutdown,
     /// A debugger does something.
     Debugger(DebuggerInput<'a>),
 }
@@ -209,7 +209,7 @@ impl Machine {
             }
             Input::Received(bytes) => return self.receive(bytes).map_err(InputError::Violation),
             Input::TimeSkipped(cycles) => self.skip_time(*cycles),
-            Input::Farewell => self.link_input(LinkInput::Shutdown),
+            Input::Shutdown => self.link_input(LinkInput::Shutdown),
             Input::Debugger(input) => {
                 let result = self.apply_debugger(input);
                 self.debugger_changed();

@@ -6,7 +6,7 @@ use kernel::{Kernel, LinkInput};
 use sansio::Instant;
 
 use super::Machine;
-use super::config::boot;
+use super::settings::boot;
 use crate::events::DeviceEvent;
 use crate::memory_map::{CYCLES_PER_MICRO, RAM, length};
 

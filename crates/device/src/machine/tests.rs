@@ -179,7 +179,7 @@ fn no_tick_is_lost_by_a_long_run_without_time_passing() {
 fn cost_of_a_second(program: &Program) -> u64 {
     let mut machine = machine(program);
     run_until(&mut machine, 1000 * MILLISECOND + 1000);
-    assert_eq!(ram(&machine, RESULT), 1000, "every tick came");
+    assert_eq!(ram(&machine, RESULT), 1000, "every tick arrived");
     machine.instructions()
 }
 
@@ -509,7 +509,7 @@ fn a_start_after_a_fault_knows_why() {
     assert_eq!(
         machine.take_events()[..1],
         [DeviceEvent::Started { reason: WakeReason::ColdBoot }],
-        "the first start is told first"
+        "the first start is reported first"
     );
 }
 
@@ -533,7 +533,7 @@ const CENTRE: u32 = RESULT + 0x50;
 
 /// Shows D73, N09.
 #[test]
-fn a_start_after_a_fault_has_no_handles_but_time_goes_on() {
+fn a_start_after_a_fault_has_no_handles_but_time_continues() {
     let mut machine = machine(&relapsing());
     machine.run(2000);
     let first = ram(&machine, CENTRE);

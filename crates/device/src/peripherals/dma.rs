@@ -308,7 +308,7 @@ impl Dma {
         self.channels[channel].linked(channel, words);
     }
 
-    /// Nothing is where data was to be moved from or to.
+    /// There is nothing at the source or the destination.
     pub fn data_failed(&mut self, channel: usize) {
         self.channels[channel].fail(DTEF);
     }

@@ -181,7 +181,7 @@ impl I2c {
         }
     }
 
-    /// Nobody acknowledged: the controller gives the bus free by itself.
+    /// No acknowledge: the controller releases the bus by itself.
     fn refuse(&mut self, context: &mut Context<'_>) {
         self.flags |= NACKF;
         self.stop(context);
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_transfer_goes_on_chunk_by_chunk() {
+    fn a_long_transfer_continues_chunk_by_chunk() {
         let (mut bench, _) = bench();
         bench.write(I2C1 + 4, 0x44 << 1 | 1 << 10 | 1 << 13 | 1 << 24 | 1 << 16);
         bench.read(I2C1 + 0x24);

@@ -221,7 +221,7 @@ impl Spi {
         self.exchange(now, false);
     }
 
-    /// The same; `lossy` if nobody has read for so long that received frames are lost.
+    /// The same; `lossy` if the FIFO has not been read for so long that received frames are lost.
     fn exchange(&mut self, now: Cycles, lossy: bool) {
         self.full_until = None;
         let (receives, sends) = self.directions();
@@ -451,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn interrupts_and_requests_follow_what_is_asked_for() {
+    fn interrupts_and_requests_follow_their_enables() {
         let mut bench = bench(8, 2, 0);
         assert!(!bench.level(59));
         bench.write(SPI1 + IER, EOT);

@@ -188,7 +188,7 @@ impl Tim {
         mode & (OCPE | CCS) == OCPE
     }
 
-    /// Tells the matches up to cycle `now`, before which no update event lies.
+    /// Sets the flags of matches up to cycle `now`, before which there is no update event.
     fn note_matches(&mut self, now: Cycles) {
         if self.running() && now > self.matched {
             let (from, to) = (self.counter(self.matched.max(self.since)), self.counter(now));
@@ -504,7 +504,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_stops_goes_on_where_it_was() {
+    fn a_clock_that_stops_continues_where_it_was() {
         let mut bench = millisecond();
         bench.write(TIM6 + 0x10, 0);
         bench.now = 40_080;

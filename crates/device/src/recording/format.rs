@@ -175,7 +175,7 @@ mod tag {
     pub(super) const LINK_LOST: u8 = 6;
     pub(super) const RECEIVED: u8 = 7;
     pub(super) const TRANSMITTED: u8 = 8;
-    pub(super) const FAREWELL: u8 = 9;
+    pub(super) const SHUTDOWN: u8 = 9;
     pub(super) const CHECK: u8 = 10;
     pub(super) const END: u8 = 11;
     pub(super) const TIME_SKIPPED: u8 = 12;
@@ -216,7 +216,7 @@ fn tag_of(record: &Record<'_>) -> u8 {
             Input::LinkLost { .. } => tag::LINK_LOST,
             Input::Received(_) => tag::RECEIVED,
             Input::TimeSkipped(_) => tag::TIME_SKIPPED,
-            Input::Farewell => tag::FAREWELL,
+            Input::Shutdown => tag::SHUTDOWN,
             Input::Debugger(_) => tag::DEBUGGER,
         },
         Record::Transmitted { .. } => tag::TRANSMITTED,
@@ -237,7 +237,7 @@ fn write_input(input: &Input<'_>, out: &mut Vec<u8>) {
             put_text(out, name);
             out.extend(value.to_bits().to_le_bytes());
         }
-        Input::Timeout | Input::LinkConnecting | Input::LinkConnected | Input::Farewell => {}
+        Input::Timeout | Input::LinkConnecting | Input::LinkConnected | Input::Shutdown => {}
         Input::LinkLost { kind, cause } => {
             out.push(loss_number(*kind));
             put_text(out, cause);
@@ -304,7 +304,7 @@ fn read_input(from: &mut impl Read, tag: u8) -> Result<Input<'static>, Recording
         }
         tag::RECEIVED => Input::Received(take_bytes(from, CHUNK)?.into()),
         tag::TIME_SKIPPED => Input::TimeSkipped(take(from)?),
-        tag::FAREWELL => Input::Farewell,
+        tag::SHUTDOWN => Input::Shutdown,
         tag::TIMEOUT => Input::Timeout,
         tag::DEBUGGER => Input::Debugger(debugger::read(from)?),
         _ => return Err(RecordingError::Damaged("an entry of an unknown kind")),

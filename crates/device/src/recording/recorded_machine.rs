@@ -1,4 +1,4 @@
-//! A machine, what a schedule still has for it, and a recording of every input, if one is asked for.
+//! A machine, what a schedule still has for it, and a recording of every input, if there is a recorder.
 
 use armv8m::Cycles;
 
@@ -7,7 +7,7 @@ use crate::events::DeviceEvent;
 use crate::machine::{DebuggerInput, Input, InputError, Machine, RunResult, StopReason};
 use crate::stimulus::Schedule;
 
-/// A machine of which everything that changes it is recorded, if that is asked for.
+/// A machine of which everything that changes it is recorded, if there is a recorder.
 pub struct RecordedMachine {
     machine: Machine,
     schedule: Schedule,

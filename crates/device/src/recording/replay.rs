@@ -137,15 +137,15 @@ impl Replay {
         std::mem::take(&mut self.sent)
     }
 
-    /// Goes on for a while, but not beyond the next entry.
+    /// Continues for a while, but not beyond the next entry.
     pub fn turn(&mut self) -> Turn {
-        match self.go_on() {
+        match self.advance() {
             Ok(None) => Turn::Going,
             Ok(Some(ending)) | Err(ending) => Turn::Ended(ending),
         }
     }
 
-    fn go_on(&mut self) -> Result<Option<Ending>, Ending> {
+    fn advance(&mut self) -> Result<Option<Ending>, Ending> {
         let Some(entry) = self.next_entry()? else {
             return Ok(Some(Ending::Exact { cycle: self.now(), is_whole: false }));
         };

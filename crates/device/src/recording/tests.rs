@@ -153,7 +153,7 @@ impl Dice {
 }
 
 /// Lets time pass up to `end` in pieces of any size, as a busy host does.
-fn go_on(machine: &mut RecordedMachine, end: u64, dice: &mut Dice) {
+fn advance(machine: &mut RecordedMachine, end: u64, dice: &mut Dice) {
     while machine.now() < end && !machine.machine().is_halted() {
         let left = end - machine.now();
         if machine.run(left.min(1 + dice.below(60_000))) == RunResult::Idle && machine.now() < end {
@@ -177,7 +177,7 @@ fn into_how_many_runs_time_is_cut_makes_no_difference() {
         }
         for step in 1..=5 {
             let digests = machines.each_mut().map(|(machine, dice)| {
-                go_on(machine, step * STEP, dice);
+                advance(machine, step * STEP, dice);
                 digest(machine.machine())
             });
             assert_eq!([digests[0]; 3], digests, "at {} cycles", step * STEP);
@@ -193,7 +193,7 @@ fn recorded(program: &Program, seed: u32) -> Vec<u8> {
     let (mut machine, mut dice) = (RecordedMachine::new(machine(program), Some(recorder)), Dice(seed));
     for round in 0..12 {
         let to = machine.now() + dice.below(400_000);
-        go_on(&mut machine, to, &mut dice);
+        advance(&mut machine, to, &mut dice);
         match dice.below(7) {
             0 => machine
                 .handle(&Input::Pin { pin: Pin { port: 2, pin: 13 }, level: round % 2 == 0 })
@@ -277,7 +277,7 @@ fn what_a_debugger_does_is_replayed_exactly() {
                 (RecordedMachine::new(machine(&program), Some(recorder)), Dice(seed));
             for _ in 0..40 {
                 let to = machine.now() + dice.below(100_000);
-                go_on(&mut machine, to, &mut dice);
+                advance(&mut machine, to, &mut dice);
                 // A machine that refuses one of these is recorded as it is, too.
                 let _ = machine.handle(&Input::Serial { port: 1, bytes: b"debug".into() });
                 let _ = machine.handle(&Input::Debugger(debugger_input(&mut dice)));
@@ -414,7 +414,7 @@ fn inputs() -> Vec<Input<'static>> {
         Input::LinkConnected,
         Input::LinkLost { kind: LinkLoss::Unreachable, cause: "gone".into() },
         Input::Received(vec![9; 16 * 1024].into()),
-        Input::Farewell,
+        Input::Shutdown,
     ];
     inputs.extend(debugger_inputs().into_iter().map(Input::Debugger));
     inputs
@@ -508,13 +508,13 @@ fn a_schedule_is_exact_to_the_cycle_however_time_is_cut() {
         let mut machine = RecordedMachine::new(machine(&timing_a_pin()), None);
         machine.set_schedule(stimuli(&STIMULI));
         assert_eq!(machine.next_timeout(), Some(4_000));
-        go_on(&mut machine, 800_000, &mut Dice(seed));
+        advance(&mut machine, 800_000, &mut Dice(seed));
         let mut count = [0; 4];
         assert_eq!(machine.read_memory(0x2000_2000, &mut count), 4);
         let seen = u32::from_le_bytes(count);
         assert!((197_530 - 20..197_530 + 20).contains(&seen), "{seen}");
-        let told = machine.take_events();
-        let echo: Vec<u8> = told.into_iter().filter_map(serial).flatten().collect();
+        let text = machine.take_events();
+        let echo: Vec<u8> = text.into_iter().filter_map(serial).flatten().collect();
         assert_eq!(echo, b"hello");
         digests.push(digest(machine.machine()));
     }
@@ -537,7 +537,7 @@ fn what_a_schedule_did_is_in_the_recording() {
     recorder.begin(&header(&program)).expect("written");
     let mut machine = RecordedMachine::new(machine(&program), Some(recorder));
     machine.set_schedule(stimuli(&STIMULI));
-    go_on(&mut machine, 800_000, &mut Dice(1));
+    advance(&mut machine, 800_000, &mut Dice(1));
     machine.end();
     let ending = replay(tape.bytes(), &program);
     assert!(matches!(ending, Ending::Exact { is_whole: true, .. }), "{ending:?}");
@@ -549,7 +549,7 @@ fn bytes_of_a_schedule_wait_for_room_on_the_line() {
     let text = format!("serial:1={}@1ms", "x".repeat(4096));
     let mut machine = RecordedMachine::new(machine(&echoing()), None);
     machine.set_schedule(stimuli(&[&text, "serial:1=yz@1ms"]));
-    go_on(&mut machine, 4_200 * 13_890, &mut Dice(1));
+    advance(&mut machine, 4_200 * 13_890, &mut Dice(1));
     let echo: Vec<u8> = machine.take_events().into_iter().filter_map(serial).flatten().collect();
     assert_eq!((echo.len(), &echo[4094..]), (4098, &b"xxyz"[..]));
 }

@@ -27,10 +27,10 @@ impl Bench {
     }
 
     fn with(mut options: Options) -> Self {
-        let (tell, events) = mpsc::channel();
+        let (sender, events) = mpsc::channel();
         options.restart.minimum_ms = 1;
         let device = Device::start(options, move |event| {
-            let _ = tell.send(event);
+            let _ = sender.send(event);
         });
         Self { device: device.expect("started"), events }
     }
@@ -78,9 +78,9 @@ fn hello(peer: &mut Peer) -> Vec<u8> {
 #[test]
 fn a_device_says_hello_to_its_cloud_and_is_welcomed() {
     let authority = Authority::new();
-    let (tell, heard) = mpsc::channel();
+    let (sender, heard) = mpsc::channel();
     let server = Server::start(&authority, ALPN, 1, move |mut peer| {
-        let _ = tell.send(hello(&mut peer));
+        let _ = sender.send(hello(&mut peer));
         peer.write_all(&WELCOME).expect("sent");
         let _ = peer.flush();
         let _ = peer.read_to_end(&mut Vec::new());
@@ -90,7 +90,7 @@ fn a_device_says_hello_to_its_cloud_and_is_welcomed() {
     bench.expect(&DeviceEvent::Started { reason: WakeReason::ColdBoot });
     bench.expect(&DeviceEvent::LinkConnecting);
     bench.expect(&DeviceEvent::LinkUp);
-    let hello = heard.recv_timeout(PATIENCE).expect("a greeting");
+    let hello = heard.recv_timeout(PATIENCE).expect("a HELLO");
     assert_eq!((hello[0], hello[5]), (1, 0), "version 1, cold boot");
     assert!(hello.ends_with(&program.image().digest()));
     bench.device.stop();
@@ -99,19 +99,19 @@ fn a_device_says_hello_to_its_cloud_and_is_welcomed() {
 #[test]
 fn a_cloud_that_breaks_a_rule_is_reported_and_left() {
     let authority = Authority::new();
-    let (tell, heard) = mpsc::channel();
+    let (sender, heard) = mpsc::channel();
     let server = Server::start(&authority, ALPN, 1, move |mut peer| {
         hello(&mut peer);
         let _ = peer.write_all(&[0xF0, 0x00]); // a frame of a kind that does not exist
         let _ = peer.flush();
         let mut rest = Vec::new();
         let _ = peer.read_to_end(&mut rest);
-        let _ = tell.send(rest);
+        let _ = sender.send(rest);
     });
     let bench = Bench::start(&idle(), &authority, server.address);
     bench.expect(&DeviceEvent::LinkUp);
-    let farewell = heard.recv_timeout(PATIENCE).expect("a farewell");
-    assert_eq!((farewell[0], farewell[2]), (0x40, 2), "BYE, violation");
+    let bye = heard.recv_timeout(PATIENCE).expect("a BYE");
+    assert_eq!((bye[0], bye[2]), (0x40, 2), "BYE, violation");
     let down = bench.events.recv_timeout(PATIENCE).expect("an event");
     assert!(
         matches!(&down, DeviceEvent::LinkDown { cause } if cause.starts_with("the cloud violated the link protocol")),
@@ -149,7 +149,7 @@ fn guest_time_never_runs_ahead_of_the_wall_clock() {
 }
 
 #[test]
-fn guest_time_goes_on_while_the_device_sleeps() {
+fn guest_time_continues_while_the_device_sleeps() {
     let mut program = Program::new();
     program.add(mov32(0, 0x4000_0000)).add(mov32(1, 0xFFFF)).add(str_(1, 0, 0x28)); // TIM2: 2441 ticks a second
     program.add(movs(1, 1)).add(str_(1, 0, 0x14)).add(str_(1, 0, 0));
@@ -281,37 +281,37 @@ fn visiting() -> Program {
 #[test]
 fn an_unused_link_is_ended_in_order() {
     let authority = Authority::new();
-    let (tell, heard) = mpsc::channel();
+    let (sender, heard) = mpsc::channel();
     let server = Server::start(&authority, ALPN, 1, move |mut peer| {
         hello(&mut peer);
         let _ = peer.write_all(&WELCOME);
         let _ = peer.flush();
         let mut rest = Vec::new();
         let clean = peer.read_to_end(&mut rest).is_ok();
-        let _ = tell.send((rest, clean));
+        let _ = sender.send((rest, clean));
     });
     let bench = Bench::start(&visiting(), &authority, server.address);
     bench.expect(&DeviceEvent::NetworkRequested);
     bench.expect(&DeviceEvent::NetworkReleased);
     bench.expect(&DeviceEvent::LinkDown { cause: "no longer needed".into() });
-    let (farewell, clean) = heard.recv_timeout(PATIENCE).expect("a farewell");
+    let (bye, clean) = heard.recv_timeout(PATIENCE).expect("a BYE");
     assert!(clean, "TLS was closed in good order");
-    assert_eq!((farewell[0], farewell[2]), (0x40, 0), "BYE, done");
+    assert_eq!((bye[0], bye[2]), (0x40, 0), "BYE, done");
 }
 
 /// Shows D23.
 #[test]
 fn a_lost_connection_is_made_again_by_the_same_start() {
     let authority = Authority::new();
-    let (tell, heard) = mpsc::channel();
+    let (sender, heard) = mpsc::channel();
     let server = Server::start(&authority, ALPN, 2, move |mut peer| {
-        let _ = tell.send(hello(&mut peer));
+        let _ = sender.send(hello(&mut peer));
         peer.conn.send_close_notify();
         let _ = peer.flush();
     });
     let bench = Bench::start(&idle(), &authority, server.address);
-    let greetings: Vec<_> = (0..2).map(|_| heard.recv_timeout(PATIENCE).expect("a greeting")).collect();
-    assert_eq!(greetings[0][..6], greetings[1][..6], "version, number of the start and wake reason");
+    let hellos: Vec<_> = (0..2).map(|_| heard.recv_timeout(PATIENCE).expect("a HELLO")).collect();
+    assert_eq!(hellos[0][..6], hellos[1][..6], "version, number of the start and wake reason");
     let events: Vec<_> = bench.events.try_iter().collect();
     let lost = events.iter().position(|event| matches!(event, DeviceEvent::LinkDown { .. })).expect("a loss");
     assert!(events[lost..].contains(&DeviceEvent::LinkConnecting));
@@ -331,11 +331,11 @@ fn fragile() -> Program {
 /// Shows D73.
 #[test]
 fn an_application_that_starts_again_keeps_its_connection() {
-    let (tell, heard) = mpsc::channel();
+    let (sender, heard) = mpsc::channel();
     let bench = welcomed(&fragile(), move |mut peer| {
         let mut rest = Vec::new();
         let _ = peer.read_to_end(&mut rest);
-        let _ = tell.send(rest);
+        let _ = sender.send(rest);
     });
     bench.device.remote().send_serial(2, b"x".to_vec());
     bench.expect(&DeviceEvent::Started { reason: WakeReason::ApplicationCrash });
@@ -363,16 +363,16 @@ fn welcomed(program: &Program, then: impl Fn(Peer) + Send + 'static) -> Bench {
 #[test]
 fn a_device_that_is_stopped_says_goodbye() {
     for program in [idle(), spinning()] {
-        let (tell, heard) = mpsc::channel();
+        let (sender, heard) = mpsc::channel();
         let bench = welcomed(&program, move |mut peer| {
             let mut rest = Vec::new();
             let clean = peer.read_to_end(&mut rest).is_ok();
-            let _ = tell.send((rest, clean));
+            let _ = sender.send((rest, clean));
         });
         bench.device.stop();
-        let (farewell, clean) = heard.recv_timeout(PATIENCE).expect("a farewell");
+        let (bye, clean) = heard.recv_timeout(PATIENCE).expect("a BYE");
         assert!(clean, "TLS was closed in good order");
-        assert_eq!(farewell, [0x40, 0x02, 0x00], "BYE, done, no text");
+        assert_eq!(bye, [0x40, 0x02, 0x00], "BYE, done, no text");
     }
 }
 
@@ -431,24 +431,24 @@ fn a_guest_that_falls_behind_keeps_its_link_and_is_reported_once() {
     program.add([0x3901]).bne(count); // subs r1, #1
     program.add(movs(1, 0x2E)).add(str_(1, 0, 0x28)).add([0x4281]).bne(top).add(b_self()); // cmp r1, r0
     let authority = Authority::new();
-    let (tell, heard) = mpsc::channel();
+    let (sender, heard) = mpsc::channel();
     let server = Server::start(&authority, ALPN, 1, move |mut peer| {
         hello(&mut peer);
         // WELCOME, with a keepalive of 2 s.
         peer.write_all(&[0x00, 0x0E, 0x01, 0x02, 0x80, 0x80, 0x01, 0x00, 0x01]).expect("sent");
         let _ = peer.flush();
         let since = Instant::now();
-        let _ = tell.send(time_of_frame(&mut peer, PING, since));
+        let _ = sender.send(time_of_frame(&mut peer, PING, since));
         let _ = peer.read_to_end(&mut Vec::new());
     });
-    let (told, events) = mpsc::channel();
+    let (reports, events) = mpsc::channel();
     let device =
         Device::start(Options::new(server.address, authority.device(), program.image()), move |event| {
             if let DeviceEvent::Serial { .. } = event {
                 std::thread::sleep(Duration::from_millis(100));
             }
             if let DeviceEvent::FellBehind { behind_ms, elapsed_ms, .. } = event {
-                let _ = told.send((behind_ms, elapsed_ms));
+                let _ = reports.send((behind_ms, elapsed_ms));
             }
         })
         .expect("started");

@@ -43,7 +43,7 @@ const TIME_LIMIT: u8 = 0x3B;
 const TIME_LATENCY: u8 = 0x3C;
 const TIME_WINDOW: u8 = 0x3D;
 /// The sub-address moves on after each byte if its topmost bit is set.
-const GO_ON: u8 = 0x80;
+const AUTO_INCREMENT: u8 = 0x80;
 
 const LOW_POWER: u8 = 1 << 3;
 const HIGH_RESOLUTION: u8 = 1 << 3;
@@ -296,7 +296,7 @@ impl Lis3dh {
     }
 
     fn take(&mut self) -> u8 {
-        let register = self.pointer & !GO_ON & 0x3F;
+        let register = self.pointer & !AUTO_INCREMENT & 0x3F;
         match register {
             STATUS => self.new,
             OUT_X_L..=OUT_Z_H => self.take_sample(register - OUT_X_L),
@@ -319,7 +319,7 @@ impl Lis3dh {
     }
 
     fn give(&mut self, byte: u8, now: Cycles) {
-        let register = self.pointer & !GO_ON & 0x3F;
+        let register = self.pointer & !AUTO_INCREMENT & 0x3F;
         if !matches!(register, 0x1F..=0x26 | 0x2E | 0x30 | 0x32..=0x34 | 0x36..=0x38 | 0x3A..=0x3F) {
             return;
         }
@@ -332,8 +332,8 @@ impl Lis3dh {
     }
 
     fn move_on(&mut self) {
-        if self.pointer & GO_ON != 0 {
-            self.pointer = GO_ON | (self.pointer + 1) & 0x3F;
+        if self.pointer & AUTO_INCREMENT != 0 {
+            self.pointer = AUTO_INCREMENT | (self.pointer + 1) & 0x3F;
         }
     }
 }

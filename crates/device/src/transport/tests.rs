@@ -52,7 +52,7 @@ impl Client {
             if let Some(event) = next_event(connection) {
                 return event;
             }
-            assert!(Instant::now() < deadline, "no news");
+            assert!(Instant::now() < deadline, "no event");
             self.wait(connection, deadline);
         }
     }
@@ -129,13 +129,13 @@ fn a_large_amount_passes_although_the_socket_takes_little_at_a_time() {
 }
 
 #[test]
-fn a_connection_closed_by_the_device_says_its_last_words() {
+fn a_connection_closed_by_the_device_sends_its_last_bytes() {
     let authority = Authority::new();
-    let (tell, event) = std_mpsc::channel();
+    let (sender, event) = std_mpsc::channel();
     let server = Server::start(&authority, ALPN, 1, move |mut peer| {
         let mut all = Vec::new();
         let clean = peer.read_to_end(&mut all).is_ok();
-        let _ = tell.send((all, clean));
+        let _ = sender.send((all, clean));
     });
     let client = Client::new(&authority, &server.address);
     let mut connection = client.connected();
@@ -147,13 +147,13 @@ fn a_connection_closed_by_the_device_says_its_last_words() {
 #[test]
 fn a_connection_that_is_dropped_says_what_it_was_given_and_ends_by_itself() {
     let authority = Authority::new();
-    let (tell, event) = std_mpsc::channel();
+    let (sender, event) = std_mpsc::channel();
     let server = Server::start(&authority, ALPN, 1, move |mut peer| {
-        // More than fits on the way, unread until the other end has given up, would be torn down with it.
+        // More than fits on the way, unread until the other end has timed out, would be lost with the connection.
         let _ = peer.write_all(&[0; 1000]);
         let mut all = Vec::new();
         let clean = peer.read_to_end(&mut all).is_ok();
-        let _ = tell.send((all, clean));
+        let _ = sender.send((all, clean));
     });
     let client = Client::new(&authority, &server.address);
     let mut connection = client.connected();
@@ -163,7 +163,7 @@ fn a_connection_that_is_dropped_says_what_it_was_given_and_ends_by_itself() {
 }
 
 #[test]
-fn a_cloud_that_accepts_and_says_nothing_is_given_up() {
+fn a_cloud_that_accepts_and_says_nothing_times_out() {
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let authority = Authority::new();
     let address = Address::parse(&silent.local_addr().expect("bound").to_string()).expect("an address");
@@ -194,7 +194,7 @@ fn the_clouds_end_is_reported() {
 }
 
 #[test]
-fn a_port_where_nobody_listens_is_reported() {
+fn a_port_without_a_listener_is_reported() {
     let authority = Authority::new();
     let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
     let client = Client::new(&authority, &Address::parse(&format!("127.0.0.1:{port}")).expect("an address"));
@@ -246,7 +246,7 @@ fn a_second_connection_resumes_the_first_ones_session() {
 }
 
 #[test]
-fn nobody_waits_for_a_connection_that_is_dropped_while_it_is_made_or_open() {
+fn nothing_waits_for_a_connection_that_is_dropped_while_it_is_made_or_open() {
     let authority = Authority::new();
     let server = Server::start(&authority, ALPN, 1, echo);
     let client = Client::new(&authority, &server.address);

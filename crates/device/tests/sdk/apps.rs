@@ -67,7 +67,7 @@ fn handlers_that_know_only_some_event_types_meet_no_other_from_the_real_relay() 
 
 /// Shows N31, N51, N66, N67, N68, N71, N74, N75, N77, N79, N80, D12, D14, D21, D31.
 #[test]
-fn a_centre_shared_by_network_http_and_configuration_tells_them_apart_by_tag() {
+fn a_centre_shared_by_network_http_and_configuration_distinguishes_them_by_tag() {
     lose_and_regain(&mut start("shared_centre"));
 }
 

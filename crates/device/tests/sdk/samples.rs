@@ -86,7 +86,7 @@ fn the_http_sample_says_what_became_of_a_request_that_failed() {
 
 /// Shows N52, D12, D14, D63.
 #[test]
-fn the_config_sample_reads_what_is_there_and_goes_on_without_the_rest() {
+fn the_config_sample_reads_what_is_there_and_continues_without_the_rest() {
     let mut script = Script::default();
     let mut set = |device, config, key: &str, value: &str| {
         script.config.insert((place(device, config), key.to_owned()), value.as_bytes().to_vec());
@@ -203,14 +203,14 @@ fn the_opaque_sample_streams_and_gets_its_bytes_back() {
 
 /// Shows D31, D99.
 #[test]
-fn the_opaque_sample_stops_when_there_is_nobody_at_the_other_end() {
+fn the_opaque_sample_stops_when_there_is_no_other_end() {
     let (_, log) = run("opaque", Script::default());
     assert!(log.contains(&"channel: lost, connectionterminated".to_owned()), "{log:#?}");
 }
 
 /// Shows D31, D99.
 #[test]
-fn the_opaque_sample_is_shown_by_the_real_relay_that_there_is_nobody() {
+fn the_opaque_sample_is_shown_by_the_real_relay_that_there_is_no_other_end() {
     let log = run_relayed("opaque", Script::default());
     assert!(log.contains(&"channel: lost, connectionterminated".to_owned()), "{log:#?}");
 }

@@ -59,7 +59,7 @@ impl<C: CloudEnd> Bench<C> {
         Self { machine, cloud, events: Vec::new(), pace: PACE, up: false, plugged: true }
     }
 
-    /// Lets guest time go on until `done`, for at most `milliseconds`.
+    /// Advances guest time until `done`, for at most `milliseconds`.
     pub(crate) fn run_until(&mut self, milliseconds: u64, done: impl Fn(&Self) -> bool) {
         let end = self.machine.now() + milliseconds * MILLISECOND;
         while !done(self) {
@@ -68,7 +68,7 @@ impl<C: CloudEnd> Bench<C> {
         }
     }
 
-    /// Lets guest time go on for `milliseconds`.
+    /// Advances guest time by `milliseconds`.
     pub(crate) fn run_for(&mut self, milliseconds: u64) {
         let end = self.machine.now() + milliseconds * MILLISECOND;
         while self.machine.now() < end {

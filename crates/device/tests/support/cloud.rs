@@ -1,6 +1,6 @@
 //! A cloud in a test: the link's own session, with scripted answers behind it and a broker that only knows its client.
 //!
-//! It answers at once, in the order it was asked, and never more than the device gave room for: the session holds both
+//! It answers at once, in the order of requests, and never more than the device gave room for: the session holds both
 //! ends to link.md, and a violation by the device is a panic here.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -52,9 +52,9 @@ pub(crate) struct HttpAsked {
 /// The other end of an opaque channel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum OpaqueEnd {
-    /// Nobody: the channel is ended at once (D99).
+    /// There is none: the channel is ended at once (D99).
     #[default]
-    Nobody,
+    Absent,
     /// Sends back what comes.
     Echo,
 }
@@ -161,7 +161,7 @@ impl Cloud {
 
     fn open(&mut self, number: u8, open: Open) {
         self.opened.push(open.channel_type);
-        if open.channel_type == ChannelType::OpaqueBytes && self.script.opaque == OpaqueEnd::Nobody {
+        if open.channel_type == ChannelType::OpaqueBytes && self.script.opaque == OpaqueEnd::Absent {
             self.link.close_channel(number, ClosureReason::ConnectionTerminated);
             return;
         }
@@ -247,7 +247,7 @@ impl Cloud {
         self.queue(number, kind, &body[..length], &[]);
     }
 
-    /// Grants what was asked for.
+    /// Grants what was requested.
     fn subscribe(&mut self, number: u8, item: &[u8]) {
         let filters: Vec<_> = Subscribe::decode(item).expect("filters").iter().collect();
         let codes: Vec<u8> = filters.iter().map(|(options, _)| options.qos).collect();

@@ -43,8 +43,8 @@ fn a_crash_is_reported_with_functions_and_lines() {
 }
 
 #[test]
-fn a_crash_is_reported_in_lines_for_people() {
-    let told = debugged(Symbols::of(DEBUGGED.to_vec())).to_string();
+fn a_crash_is_reported_in_readable_lines() {
+    let text = debugged(Symbols::of(DEBUGGED.to_vec())).to_string();
     for part in [
         "crash: bus error at 0x60000000, by the instruction at 0x0800",
         "CFSR 00008200 PRECISERR BFARVALID, HFSR 40000000 FORCED, BFAR 60000000",
@@ -52,7 +52,7 @@ fn a_crash_is_reported_in_lines_for_people() {
         " #0  0x0800",
         "read_word at sdk/tests/apps/debugged/main.c:",
     ] {
-        assert!(told.contains(part), "{part:?} is missing in\n{told}");
+        assert!(text.contains(part), "{part:?} is missing in\n{text}");
     }
 }
 

@@ -117,7 +117,7 @@ fn escapes(content: &[u8]) -> usize {
     count
 }
 
-/// `c` and `s` with an address to go on from, and with a signal, which there are none of.
+/// `c` and `s` with an address to continue at, and with a signal, which is ignored.
 fn resume(data: &[u8], machine: &mut RecordedMachine) -> Request {
     let (action, rest) = (data[0], &data[1..]);
     let address = match action {

@@ -339,7 +339,7 @@ fn ending_in(instructions: &[u16]) -> Program {
 }
 
 #[test]
-fn a_fault_stops_where_it_happened_with_a_signal_and_going_on_starts_again() {
+fn a_fault_stops_where_it_happened_with_a_signal_and_continuing_restarts() {
     for (instructions, signal) in [
         (&[0x6801][..], "S0a"),                             // ldr r1, [r0]: SIGBUS
         (&[0xDE00], "S04"),                                 // udf: SIGILL
@@ -347,8 +347,8 @@ fn a_fault_stops_where_it_happened_with_a_signal_and_going_on_starts_again() {
         (&[0xF24E, 0x04A1, 0xF6C0, 0x441F, 0x47A0], "S0c"), // r4 = 0x0C1FE0A1, where no call is; blx r4: SIGSYS
     ] {
         let mut bench = Bench::new(&ending_in(instructions));
-        let told = bench.ask("vCont;c");
-        assert_eq!(told, signal, "{instructions:x?}");
+        let text = bench.ask("vCont;c");
+        assert_eq!(text, signal, "{instructions:x?}");
         if instructions.len() == 1 {
             let at = bench.pc();
             assert!(at == CODE + 10 || at == 0x6000_0000, "{at:#x}");
@@ -462,7 +462,7 @@ fn another_image_is_loaded_into_flash() {
 }
 
 #[test]
-fn a_step_over_a_wait_goes_on() {
+fn a_step_over_a_wait_continues() {
     let mut program = Program::new();
     program.add(wfi()).add(movs(3, 3)).add(b_self());
     let mut bench = Bench::new(&program);
@@ -576,7 +576,7 @@ const UNEXPECTED: [(&str, Option<&str>); 60] = [
 
 /// Shows D208.
 #[test]
-fn whatever_the_debugger_sends_the_session_goes_on() {
+fn whatever_the_debugger_sends_the_connection_stays() {
     let mut bench = Bench::new(&counting());
     bench.ask(&format!("Z1,{ADDS:x},2"));
     for (packet, expected) in UNEXPECTED {
@@ -766,7 +766,7 @@ fn run_restarts_and_halts_whatever_it_is_called() {
 
 /// Shows D208.
 #[test]
-fn an_address_to_go_on_from_is_taken() {
+fn an_address_to_continue_at_is_used() {
     let mut bench = Bench::new(&counting());
     bench.ask(&format!("Z1,{STORES:x},2"));
     bench.ask("P0=00100020");
@@ -778,7 +778,7 @@ fn an_address_to_go_on_from_is_taken() {
 }
 
 #[test]
-fn an_application_that_faulted_before_the_debugger_came_starts_again_under_it() {
+fn an_application_that_faulted_before_the_debugger_attached_restarts_under_it() {
     let mut bench = Bench::new(&ending_in(&[0x6801]));
     bench.ask("D");
     bench.until(|bench| bench.connection.client.is_none());

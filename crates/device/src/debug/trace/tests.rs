@@ -106,7 +106,7 @@ impl Write for Stuck {
 
 /// Shows D136.
 #[test]
-fn a_disk_that_is_slow_holds_nobody_up_and_what_is_lost_is_reported() {
+fn a_slow_disk_does_not_delay_the_device_and_what_is_lost_is_reported() {
     let (gate, paper) = (Arc::new(Mutex::new(())), Paper::default());
     let held = gate.lock().expect("whole");
     let to = Box::new(Stuck(gate.clone(), paper.clone()));
@@ -176,7 +176,7 @@ fn memory(words: &[u32], texts: &[&[u8]]) -> Ram {
     Ram(AT, bytes)
 }
 
-fn told(call: Call, registers: [u32; 4], ram: &Ram) -> String {
+fn arguments_of(call: Call, registers: [u32; 4], ram: &Ram) -> String {
     let fields = decode::arguments(call, registers, &|address, into| ram.read(address, into));
     fields.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(", ")
 }
@@ -190,7 +190,7 @@ fn answered(call: Call, registers: [u32; 4], ram: &Ram) -> String {
 fn a_publish_is_reported_with_its_fields() {
     let ram = memory(&[7, AT + 0x100, 5, AT + 0x200, 2, 1, 0], &[b"t/one", b"hi"]);
     assert_eq!(
-        told(Call::MqttRequestPublish, [0x1234, AT, 0, 0], &ram),
+        arguments_of(Call::MqttRequestPublish, [0x1234, AT, 0, 0], &ram),
         "handle=0x1234, request={correlation_id=7, topic=\"t/one\", payload=\"hi\", desired_qos=1, retain=0}"
     );
 }
@@ -203,7 +203,7 @@ fn arrays_enumerations_and_results_are_reported() {
     words.extend([1, 0, AT + 0x100, 4, 0, 1, AT + 0x200, 3]);
     let ram = memory(&words, &[b"pass", b"url"]);
     assert_eq!(
-        told(Call::SendConfigFetchRequest, [1, AT, 0, 0], &ram),
+        arguments_of(Call::SendConfigFetchRequest, [1, AT, 0, 0], &ram),
         "handle=0x1, request={num_items=2, keys_to_fetch=[{scope=DEVICE, store=SECRET, key=\"pass\"}, \
          {scope=ACCOUNT, store=CONFIG, key=\"url\"}]}"
     );
@@ -213,7 +213,7 @@ fn arrays_enumerations_and_results_are_reported() {
         "reasons=USINGNETWORK|DEBUGGERATTACHED, request_ref_count=2"
     );
     assert_eq!(
-        told(Call::GetNetworkReasons, [0, AT + 4, 0, 0], &ram),
+        arguments_of(Call::GetNetworkReasons, [0, AT + 4, 0, 0], &ram),
         "reasons=NULL, request_ref_count=&0x20000004"
     );
 }
@@ -232,7 +232,7 @@ fn what_is_secret_is_shown_by_its_length_only() {
     // No authority; a chain of none, and a private key.
     words.extend([0, 0, 0, 0, secret, length]);
     let ram = memory(&words, &[SECRET, b"name"]);
-    let connecting = told(Call::MqttRequestConnect, [1, AT, 0, 0], &ram);
+    let connecting = arguments_of(Call::MqttRequestConnect, [1, AT, 0, 0], &ram);
     assert!(
         connecting.contains("username=(4 bytes, not shown), password=(15 bytes, not shown)"),
         "{connecting}"
@@ -240,7 +240,7 @@ fn what_is_secret_is_shown_by_its_length_only() {
     assert!(connecting.contains("key=(15 bytes, not shown)"), "{connecting}");
 
     let wifi = memory(&[1, 0, AT + 0x200, 4, secret, length], &[SECRET, b"name"]);
-    let wifi = told(Call::SetWifiConfig, [AT, 0, 0, 0], &wifi);
+    let wifi = arguments_of(Call::SetWifiConfig, [AT, 0, 0, 0], &wifi);
     assert!(wifi.contains("wifi_ssid=\"name\""), "{wifi}");
 
     // An item that was read: index, result, and the buffer with its length.
@@ -255,17 +255,17 @@ fn what_is_secret_is_shown_by_its_length_only() {
     request.resize(0x20, 0);
     request.extend([header.len() as u32, AT + 0x400]);
     let http = memory(&request, &[SECRET, b"POST", url, header]);
-    let http = told(Call::SendHttpRequest, [1, AT, 0, 0], &http);
+    let http = arguments_of(Call::SendHttpRequest, [1, AT, 0, 0], &http);
     assert!(http.contains("\"https://…@host/p?…\""), "{http}");
     assert!(http.contains("\"Authorization\" (30 bytes)"), "{http}");
     for line in [&b"HUNTER2-HUNTER2"[..], b"X\r\n HUNTER2: v"] {
         request[0x20] = line.len() as u32;
         let odd = memory(&request, &[SECRET, b"POST", url, line]);
-        let odd = told(Call::SendHttpRequest, [1, AT, 0, 0], &odd);
+        let odd = arguments_of(Call::SendHttpRequest, [1, AT, 0, 0], &odd);
         assert!(odd.contains(" bytes, not shown)") && !odd.contains("HUNTER2"), "{odd}");
     }
-    for told in [connecting, wifi, item, http] {
-        assert!(!told.contains("HUNTER2"), "{told}");
+    for text in [connecting, wifi, item, http] {
+        assert!(!text.contains("HUNTER2"), "{text}");
     }
 }
 
@@ -276,18 +276,29 @@ fn an_address_is_never_cut_before_what_reports_its_user_from_its_host() {
     let host = b"HUNTER2@host";
     let mut request = vec![AT + 0x200, 3, AT + 0x300, long.len() as u32, 0, 0, 0, 0, 1000];
     request.resize(0x20, 0);
-    let http = told(Call::SendHttpRequest, [1, AT, 0, 0], &memory(&request, &[b"", b"GET", long.as_bytes()]));
+    let http = arguments_of(
+        Call::SendHttpRequest,
+        [1, AT, 0, 0],
+        &memory(&request, &[b"", b"GET", long.as_bytes()]),
+    );
     assert!(http.contains("\"https://…@host/p\""), "{http}");
     request[3] = 1 << 16;
-    let http = told(Call::SendHttpRequest, [1, AT, 0, 0], &memory(&request, &[b"", b"GET", long.as_bytes()]));
+    let http = arguments_of(
+        Call::SendHttpRequest,
+        [1, AT, 0, 0],
+        &memory(&request, &[b"", b"GET", long.as_bytes()]),
+    );
     assert!(http.contains("65536 bytes at 0x"), "{http}");
 
     let will = [AT + 0x100, 5, AT + 0x300, 7, 1, 0];
     let mut connect = vec![1, AT + 0x200, host.len() as u32, 1883, 0, 0, 0, 0, 0, 0, 0, 0, 60, 1, AT + 0x80];
     connect.resize(0x20, 0);
     connect.extend(will);
-    let connect =
-        told(Call::MqttRequestConnect, [1, AT, 0, 0], &memory(&connect, &[b"topic", host, b"HUNTER2"]));
+    let connect = arguments_of(
+        Call::MqttRequestConnect,
+        [1, AT, 0, 0],
+        &memory(&connect, &[b"topic", host, b"HUNTER2"]),
+    );
     assert!(connect.contains("host=\"…@host\""), "{connect}");
     assert!(connect.contains("topic=\"topic\", payload=(7 bytes, not shown)"), "{connect}");
     assert!(!connect.contains("HUNTER2") && !http.contains("HUNTER2"), "{connect} {http}");
@@ -333,7 +344,7 @@ fn any_registers_and_any_memory_are_reported_within_bounds() {
         for call in Call::ALL {
             let registers =
                 [AT | entropy() & 0xFFC, AT | entropy() & 0xFFC, entropy(), AT | entropy() & 0xFFF];
-            let length = told(call, registers, &ram).len() + answered(call, registers, &ram).len();
+            let length = arguments_of(call, registers, &ram).len() + answered(call, registers, &ram).len();
             assert!(length < 1 << 16, "{} in round {round}: {length}", call.name());
         }
     }
@@ -345,7 +356,7 @@ const TRIGGER: u32 = 0x0C1F_E0E1;
 const WORDS: u32 = 0x2000_1000;
 
 #[test]
-fn a_machine_tells_calls_interrupts_and_notifications_in_order() {
+fn a_machine_traces_calls_interrupts_and_notifications_in_order() {
     let mut program = Program::new();
     program.add(mov32(0, WORDS));
     for (offset, value) in [(0x0, 41), (0x4, WORDS + 0x100), (0x8, 48)] {

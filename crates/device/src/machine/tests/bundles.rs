@@ -72,7 +72,7 @@ fn the_same_application_without_a_bundle_does_not_check_in_that_soon() {
     assert!(!machine.wants_link());
 }
 
-/// Where a test makes [`releasing_on_request`] go on.
+/// A word by which a test makes [`releasing_on_request`] continue.
 const REQUEST: u32 = RESULT + 0x80;
 
 /// Requests the network, waits for a word at [`REQUEST`], releases it, and waits.

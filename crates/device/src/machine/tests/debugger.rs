@@ -50,7 +50,7 @@ fn a_debugger_keeps_the_link_though_the_application_releases_it() {
         assert_eq!(ram(&machine, RESULT) & (ATTACHED | USING), if attached { ATTACHED } else { 0 });
         if attached {
             machine.detach_debugger();
-            assert!(!machine.wants_link(), "nobody needs it any more");
+            assert!(!machine.wants_link(), "it is not needed any more");
         }
     }
 }
@@ -73,7 +73,7 @@ fn the_link_stays_alive_while_the_application_is_halted() {
 
 /// Shows D133.
 #[test]
-fn the_kernels_clock_goes_on_while_the_application_is_halted() {
+fn the_kernels_clock_continues_while_the_application_is_halted() {
     let mut program = Program::new();
     program.add(mov32(0, RESULT + 8)).call(GET_MICROSECONDS).add(b_self());
     let mut machine = machine(&program);

@@ -237,12 +237,12 @@ fn the_system_led_is_reported_when_it_changes() {
     program.add([0xDE00]); // udf: the next start has the LED again
     let mut machine = machine(&program);
     run_until(&mut machine, 10 * MILLISECOND + 4500);
-    let told: Vec<bool> = machine
+    let text: Vec<bool> = machine
         .take_events()
         .into_iter()
         .filter_map(|event| if let DeviceEvent::SystemLed { enabled } = event { Some(enabled) } else { None })
         .collect();
-    assert_eq!(told, [false, true, false, true, false, true, false]);
+    assert_eq!(text, [false, true, false, true, false, true, false]);
     assert_eq!(ram(&machine, RESULT), 0);
 }
 
@@ -299,8 +299,8 @@ fn wifi_settings_are_stored_but_not_the_password_reported() {
     let mut machine = machine(&program);
     machine.run(5000);
     assert_eq!([ram(&machine, RESULT), ram(&machine, RESULT + 4)], [0, 0], "MV_STATUS_OKAY");
-    let told = [0x180, 0x1A8, 0x1AC].map(|at| ram(&machine, RESULT + at));
-    assert_eq!(told, [u32::from_le_bytes(*b"home"), 4, 1]);
+    let text = [0x180, 0x1A8, 0x1AC].map(|at| ram(&machine, RESULT + at));
+    assert_eq!(text, [u32::from_le_bytes(*b"home"), 4, 1]);
 }
 
 /// Makes line 41 fast, then does what `rest` adds, with the line pended at the end. Its handler leaves a mark at

@@ -142,8 +142,8 @@ impl Receiver {
             self.waiting.push_back(byte);
         } else if settings.control[2] & OVRDIS == 0 {
             self.flags |= ORE;
-        } else if let Some(last) = self.received.back_mut() {
-            *last = word;
+        } else if let Some(newest) = self.received.back_mut() {
+            *newest = word;
         }
     }
 

@@ -73,7 +73,7 @@ fn enabling_the_parts_is_acknowledged() {
 fn characters_leave_one_after_the_other_at_the_baud_rate() {
     let mut bench = bench(UE | TE);
     bench.write(BASE + TDR, u32::from(b'O'));
-    assert!(has(&mut bench, TXE), "it went on to the shift register at once");
+    assert!(has(&mut bench, TXE), "it moved to the shift register at once");
     bench.write(BASE + TDR, u32::from(b'K'));
     assert_eq!(status(&mut bench) & (TXE | TC), 0);
     bench.pass_to(FRAME - 1);
@@ -220,7 +220,7 @@ fn the_line_is_idle_a_frame_after_the_last_arrival_whether_it_was_taken_or_not()
 }
 
 #[test]
-fn a_line_that_goes_on_is_not_idle() {
+fn a_line_that_continues_is_not_idle() {
     let mut bench = bench(BOTH | FIFOEN);
     send(&mut bench, b"a");
     bench.pass_to(FRAME + FRAME / 2);
@@ -342,7 +342,7 @@ fn nothing_is_lost_while_the_receiver_is_full() {
     }
 }
 
-/// Shows D214: as on the chip, if that is asked for.
+/// Shows D214: as on the chip, if that is enabled.
 #[test]
 fn an_overrun_loses_what_comes_while_the_receiver_is_full() {
     let mut bench = overrunning(BOTH);
