@@ -2,11 +2,11 @@
 //!
 //! ```sh
 //! cargo run --release -p device --example embed                         # a committed sample, for two seconds of its time
-//! cargo run --release -p device --example embed -- application.elf 10   # another image, for ten seconds
+//! cargo run --release -p device --example embed -- application.elf 10   # another image, ten seconds
 //! ```
 //!
-//! The program is the machine's driver: it advances guest time from timeout to timeout with `sansio::drive` and prints the
-//! events. The image runs as a factory test, because then its log goes to the program instead of to a cloud.
+//! The program is the machine's driver: it advances guest time from timeout to timeout with `sansio::drive` and prints
+//! the events. The image runs as a factory test, because then its log goes to the program instead of to a cloud.
 
 use std::error::Error;
 use std::path::Path;

@@ -17,8 +17,8 @@ pub const CAPACITY: Capacity = Capacity { internal_flash: MAX_IMAGE as u32, exte
 pub struct Application {
     /// What runs.
     pub image: Image,
-    /// What its bundle says of the network: how often it checks in while it is offline on purpose (N16), and for how long a
-    /// link that is released stays up (D24).
+    /// What its bundle says of the network: how often it checks in while it is offline on purpose (N16), and for how
+    /// long a link that is released stays up (D24).
     pub policy: Policy,
     /// How soon it restarts after a fault, as its bundle says: the pause doubles with each fault (D73).
     pub restart: RestartPolicy,

@@ -45,8 +45,8 @@ pub struct BoardConfig {
 }
 
 impl BoardConfig {
-    /// Passes the attachments to the peripherals they are wired to. One for a bus that does not exist is left out: it is refused
-    /// where a wiring is read.
+    /// Passes the attachments to the peripherals they are wired to. One for a bus that does not exist is left out: it
+    /// is refused where a wiring is read.
     fn into_peripherals(self) -> PeripheralConfig {
         let mut config = PeripheralConfig::new(self.entropy, self.unique);
         for attachment in self.attachments {
@@ -222,7 +222,8 @@ impl Board {
         !self.events.is_empty()
     }
 
-    /// Gives a signal to the peripheral whose first register is at `base`, at cycle `now`. Returns whether it was accepted.
+    /// Gives a signal to the peripheral whose first register is at `base`, at cycle `now`. Returns whether it was
+    /// accepted.
     pub fn signal(&mut self, base: u32, signal: &BoardSignal<'_>, now: Cycles) -> bool {
         let Some(index) = self.find(base) else { return false };
         self.advance_one(index, now);

@@ -125,8 +125,8 @@ impl WallClock {
     }
 }
 
-/// The slowest rate of the kernel's clock, which is that of the wall clock (D220): the cloud's timeouts, and the time of day, do not wait
-/// for a guest that falls behind.
+/// The slowest rate of the kernel's clock, which is that of the wall clock (D220): the cloud's timeouts, and the time
+/// of day, do not wait for a guest that falls behind.
 #[derive(Debug)]
 pub struct MinimumPace {
     /// At `origin` the kernel's clock was at `cycle`.
@@ -142,8 +142,8 @@ impl MinimumPace {
         Self { origin: now, cycle: guest, skipped: 0 }
     }
 
-    /// Cycles by which the kernel's clock goes forward at `now`, when the guest is at cycle `guest`. A clock that is a little
-    /// late is left alone: each time it is put forward is an input of the device.
+    /// Cycles by which the kernel's clock goes forward at `now`, when the guest is at cycle `guest`. A clock that is a
+    /// little late is left alone: each time it is put forward is an input of the device.
     pub fn behind(&mut self, now: Instant, guest: Cycles) -> Cycles {
         let kernel = guest.saturating_add(self.skipped);
         let wall = WallClock::start(self.origin, self.cycle).cycle_at(now);

@@ -58,8 +58,8 @@ pub struct Options {
 }
 
 impl Options {
-    /// A device with nothing wired to it, not traced, that behaves as its application's bundle says, and stores what survives a
-    /// loss of power in the folder of its identity, if that has one.
+    /// A device with nothing wired to it, not traced, that behaves as its application's bundle says, and stores what
+    /// survives a loss of power in the folder of its identity, if that has one.
     pub fn new(cloud: Address, identity: Identity, application: impl Into<Application>) -> Self {
         let storage = identity.folder().map(Storage::in_folder).unwrap_or_default();
         let Application { image, policy, restart, layers, .. } = application.into();
@@ -215,8 +215,8 @@ impl Remote {
         self.waker.wake();
     }
 
-    /// Sends bytes to the serial port with the number `port`. They wait until it is on and has room. Returns whether they
-    /// were accepted: not while [`MAX_WAITING`] bytes wait already.
+    /// Sends bytes to the serial port with the number `port`. They wait until it is on and has room. Returns whether
+    /// they were accepted: not while [`MAX_WAITING`] bytes wait already.
     pub fn send_serial(&self, port: u8, bytes: Vec<u8>) -> bool {
         let waiting = &self.shared.serial_waiting;
         if waiting.load(Ordering::SeqCst) >= MAX_WAITING {

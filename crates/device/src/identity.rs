@@ -26,7 +26,7 @@ const AUTHORITY: &str = "authority.pem";
 const KEY_MODE: u32 = 0o600;
 
 /// A device's id: `UV` and 32 lower-case hexadecimal digits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DeviceId([u8; 34]);
 
 impl DeviceId {
@@ -40,6 +40,12 @@ impl DeviceId {
     /// The 34 characters as bytes.
     pub fn as_bytes(&self) -> &[u8; 34] {
         &self.0
+    }
+}
+
+impl fmt::Debug for DeviceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
     }
 }
 

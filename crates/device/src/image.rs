@@ -1,4 +1,5 @@
-//! An application image: read from an ELF file, a file of hexadecimal records or a raw binary, and checked before it runs.
+//! An application image: read from an ELF file, a file of hexadecimal records or a raw binary, and checked before it
+//! runs.
 //!
 //! An error is one line that says what was found and what is expected. An [`Image`] that exists
 //! fits the application's flash and begins with a vector table the processor can start from.
@@ -50,7 +51,8 @@ impl Image {
         read_file(path).and_then(|file| Self::parse(&file)).map_err(with_path)
     }
 
-    /// Checks the image in `file`, the whole content of an ELF file, an Intel HEX file, a file of S-records or a raw binary.
+    /// Checks the image in `file`, the whole content of an ELF file, an Intel HEX file, a file of S-records or a raw
+    /// binary.
     pub fn parse(file: &[u8]) -> Result<Self, ImageError> {
         match file {
             [] => return Err(ImageError::Empty),
@@ -90,8 +92,8 @@ impl Image {
         self.digest
     }
 
-    /// Application flash with this image in it: [`MAX_IMAGE`] bytes, the rest erased. The same memory each time, so that
-    /// all devices with this image have it only once.
+    /// Application flash with this image in it: [`MAX_IMAGE`] bytes, the rest erased. The same memory each time, so
+    /// that all devices with this image have it only once.
     pub fn flash(&self) -> Arc<[u8]> {
         self.flash.clone()
     }
@@ -224,8 +226,8 @@ fn check_size(length: usize) -> Result<(), ImageError> {
     }
 }
 
-/// The first word: the initial stack pointer, of which the processor takes bits 1 and 0 as zero. Only a file that says nothing
-/// else of itself is judged by it: an application may well set its stack pointer before it uses it.
+/// The first word: the initial stack pointer, of which the processor takes bits 1 and 0 as zero. Only a file that says
+/// nothing else of itself is judged by it: an application may well set its stack pointer before it uses it.
 fn check_stack(bytes: &[u8]) -> Result<(), ImageError> {
     let stack = word(bytes, 0);
     // The stack grows down from its initial pointer, so the end of RAM is in.

@@ -38,12 +38,12 @@ use crate::memory_map::{CYCLES_PER_MICRO, ENTRY_PAGE, FLASH, INTERRUPTS, PRIORIT
 use crate::peripherals::Lines;
 use crate::port::{BoardBus, Post};
 
-/// While notification records wait for an interrupt to be taken (one record, one interrupt: D11), the kernel checks the line
-/// at every cycle that is a multiple of this. Multiples, so that it does not depend on where the host ends a run.
+/// While notification records wait for an interrupt to be taken (one record, one interrupt: D11), the kernel checks the
+/// line at every cycle that is a multiple of this. Multiples, so that it does not depend on where the host ends a run.
 const RECORD_RETRY_INTERVAL: Cycles = 500;
 
-/// Most cycles a busy application runs before the link, the debugger and other inputs have their turn: 25 µs. Twenty times
-/// less than a round trip on a local network, and long enough that leaving the interpreter costs little.
+/// Most cycles a busy application runs before the link, the debugger and other inputs have their turn: 25 µs. Twenty
+/// times less than a round trip on a local network, and long enough that leaving the interpreter costs little.
 pub const SLICE: Cycles = 4_000;
 
 /// Why a run ended.
@@ -51,13 +51,13 @@ pub const SLICE: Cycles = 4_000;
 pub enum RunResult {
     /// Its budget is used up, and the application has more to do.
     Busy,
-    /// Nothing happens before [`Machine::next_timeout`] or the next input: the application waits, asleep or in a loop that
-    /// does nothing, waits for its restart, or is halted.
+    /// Nothing happens before [`Machine::next_timeout`] or the next input: the application waits, asleep or in a loop
+    /// that does nothing, waits for its restart, or is halted.
     Idle,
 }
 
-/// How the machine reached its current cycle. At one cycle the application runs, finds nothing to do, and lets time pass, in
-/// this order, and an input may come between any two of these: a replay has to put it where it was.
+/// How the machine reached its current cycle. At one cycle the application runs, finds nothing to do, and lets time
+/// pass, in this order, and an input may come between any two of these: a replay has to put it where it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunState {
     /// The application ran up to it, or something reached the machine there.
@@ -159,8 +159,8 @@ impl Machine {
         self.cpu.instructions()
     }
 
-    /// Runs the application for at most `budget` cycles. Into how many runs a stretch of time is cut makes no difference to
-    /// what happens in it (D138): a host that is slow, or a replay, cuts it otherwise.
+    /// Runs the application for at most `budget` cycles. Into how many runs a stretch of time is cut makes no
+    /// difference to what happens in it (D138): a host that is slow, or a replay, cuts it otherwise.
     pub fn run(&mut self, budget: Cycles) -> RunResult {
         let result = self.run_slices(budget);
         self.run_state = match result {
@@ -196,8 +196,8 @@ impl Machine {
         }
     }
 
-    /// Lets time pass while nothing runs: up to cycle `to`, but not beyond the next event. Only after a run that was idle: an
-    /// interrupt that is pending hides the events after it.
+    /// Lets time pass while nothing runs: up to cycle `to`, but not beyond the next event. Only after a run that was
+    /// idle: an interrupt that is pending hides the events after it.
     pub fn pass_time(&mut self, to: Cycles) {
         self.run_state = RunState::Passed;
         if self.is_halted() {
@@ -306,14 +306,14 @@ impl Machine {
         self.trace_events();
     }
 
-    /// The cycle at which an active handler of a fast interrupt counts as hung. Nothing else could stop one: it runs above the
-    /// application's own priorities (D146).
+    /// The cycle at which an active handler of a fast interrupt counts as hung. Nothing else could stop one: it runs
+    /// above the application's own priorities (D146).
     fn hung_at(&self) -> Option<Cycles> {
         Some(self.cpu.reserved_active_since()? + HUNG_MS * 1000 * CYCLES_PER_MICRO)
     }
 
-    /// Whether the kernel checks now whether the next waiting record can be written. This depends on guest time alone, not on
-    /// where the host has ended a run (D138).
+    /// Whether the kernel checks now whether the next waiting record can be written. This depends on guest time alone,
+    /// not on where the host has ended a run (D138).
     fn is_time_to_retry(&self, idle: bool) -> bool {
         idle || self.now().is_multiple_of(RECORD_RETRY_INTERVAL)
     }
@@ -423,8 +423,8 @@ impl Machine {
         self.note(event);
     }
 
-    /// Restarts the application. The kernel keeps running, and with it the link, the microseconds and the sequence numbers of
-    /// log messages; every handle of the application becomes invalid (N09, D73).
+    /// Restarts the application. The kernel keeps running, and with it the link, the microseconds and the sequence
+    /// numbers of log messages; every handle of the application becomes invalid (N09, D73).
     fn restart(&mut self, reason: WakeReason) {
         self.enter_kernel(|kernel, port| kernel.application_restarted(port, reason));
         self.board.reset(self.now());

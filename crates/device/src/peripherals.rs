@@ -31,8 +31,8 @@ pub trait Peripheral: Send {
     /// Writes to the word at `offset`, a multiple of four.
     fn write(&mut self, offset: u32, write: RegisterWrite, context: &mut Context<'_>);
 
-    /// Whether reading the word at `offset` has no effect and gives the same value until something is written, arrives from
-    /// outside, or [`Peripheral::take_change`] says so: a loop that only waits for it need then not run.
+    /// Whether reading the word at `offset` has no effect and gives the same value until something is written, arrives
+    /// from outside, or [`Peripheral::take_change`] says so: a loop that only waits for it need then not run.
     fn is_steady(&self, _offset: u32) -> bool {
         false
     }
@@ -220,7 +220,8 @@ pub struct MappedPeripheral {
 }
 
 /// A peripheral that only the secure side of the microcontroller reaches, which is the kernel: a direct access of the
-/// application reads zero and writes nothing, as on the chip. (The kernel has calls that peek and poke at some of them.)
+/// application reads zero and writes nothing, as on the chip. (The kernel has calls that peek and poke at some of
+/// them.)
 struct SecureOnly;
 
 impl Peripheral for SecureOnly {

@@ -22,8 +22,8 @@ pub(crate) struct Post {
 /// Bytes of a record.
 const RECORD: usize = 16;
 
-/// Calls `what` with a port made of the processor and the board, at `now`. What the kernel posts goes into `posts`, if a
-/// trace is written.
+/// Calls `what` with a port made of the processor and the board, at `now`. What the kernel posts goes into `posts`, if
+/// a trace is written.
 pub(crate) fn with_port<T>(
     cpu: &mut Cpu,
     board: &mut Board,

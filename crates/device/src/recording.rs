@@ -1,12 +1,13 @@
-//! Recordings: everything that reached a device from outside, each with the guest's cycle, and so all that is needed to run
-//! it again exactly.
+//! Recordings: everything that reached a device from outside, each with the guest's cycle, and so all that is needed to
+//! run it again exactly.
 //!
-//! A machine's future follows from what it is made of and from what reaches it, and when. What it is made of is the head of
-//! a recording; what reaches it are its entries. Time needs no entries: [`Machine::run`](crate::machine::Machine::run)
-//! does not care into how many runs a stretch is cut. Now and then a digest of the machine's state is among the entries,
-//! and a replay compares.
+//! A machine's future follows from what it is made of and from what reaches it, and when. What it is made of is the
+//! head of a recording; what reaches it are its entries. Time needs no entries:
+//! [`Machine::run`](crate::machine::Machine::run) does not care into how many runs a stretch is cut. Now and then a
+//! digest of the machine's state is among the entries, and a replay compares.
 //!
-//! A recording contains what was received by the link in plain text, secrets too. Its file is readable by its owner only.
+//! A recording contains what was received by the link in plain text, secrets too. Its file is readable by its owner
+//! only.
 
 mod format;
 mod recorded_machine;
@@ -37,8 +38,8 @@ pub const CHECK_INTERVAL: u64 = 1 << 24;
 enum Record<'a> {
     /// This reached it.
     Input(Input<'a>),
-    /// Its kernel was polled for what goes to the cloud, and gave this many bytes. This is no input, but polling changes the
-    /// kernel: what has been sent is not sent again.
+    /// Its kernel was polled for what goes to the cloud, and gave this many bytes. This is no input, but polling
+    /// changes the kernel: what has been sent is not sent again.
     Transmitted { length: u32, checksum: [u8; 4] },
     /// Its state is this.
     Check([u8; DIGEST]),

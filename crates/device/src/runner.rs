@@ -22,15 +22,16 @@ const MAX_TIMER_EVENTS: usize = 64;
 /// Most events of the connection that are handled before the guest runs again.
 const MAX_TRANSPORT_EVENTS: usize = 8;
 
-/// Time after which the socket is read although no wait has reported it as readable: a device that is busy does not wait.
-/// Reading it at every turn would cost a system call each.
+/// Time after which the socket is read although no wait has reported it as readable: a device that is busy does not
+/// wait. Reading it at every turn would cost a system call each.
 const SOCKET_POLL_INTERVAL: Duration = Duration::from_micros(200);
 
-/// Shortest time between two wake-ups by a timer: a device with a 1 ms tick then costs one wake-up for fifteen ticks. The
-/// link and other inputs wake the device at once.
+/// Shortest time between two wake-ups by a timer: a device with a 1 ms tick then costs one wake-up for fifteen ticks.
+/// The link and other inputs wake the device at once.
 const MIN_SLEEP: Duration = Duration::from_millis(15);
 
-/// Time between two advances of the kernel's clock while a debugger has halted the application; its timers count seconds.
+/// Time between two advances of the kernel's clock while a debugger has halted the application; its timers count
+/// seconds.
 const HALTED_POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Cycles the guest may be ahead of the wall clock before it waits: shorter sleeps cost more than they are long.
@@ -86,8 +87,8 @@ pub(crate) struct Runner {
     woken: Instant,
     /// Where a debugger may connect.
     pub(crate) gdb: Option<GdbConnection>,
-    /// The application had nothing to do when it last ran. Only then may time pass without it: an interrupt that is still
-    /// pending hides the events after it, and they would be merged into one.
+    /// The application had nothing to do when it last ran. Only then may time pass without it: an interrupt that is
+    /// still pending hides the events after it, and they would be merged into one.
     idle: bool,
 }
 
@@ -146,8 +147,8 @@ impl Runner {
         self.serial.feed(&mut self.machine);
     }
 
-    /// Has the machine handle an input. One that it does not accept is ignored: what is wired to it was checked before it
-    /// started.
+    /// Has the machine handle an input. One that it does not accept is ignored: what is wired to it was checked before
+    /// it started.
     fn apply(&mut self, input: &Input<'_>) {
         let _ = self.machine.handle(input);
     }
@@ -206,15 +207,15 @@ impl Runner {
         }
     }
 
-    /// While the kernel waits for the cloud, the guest's time runs no faster than the cloud's, so that no answer is late by the
-    /// time scale alone (D141).
+    /// While the kernel waits for the cloud, the guest's time runs no faster than the cloud's, so that no answer is
+    /// late by the time scale alone (D141).
     fn set_pace(&mut self, now: Instant) {
         let awaits = matches!(self.link, Link::Connecting(_)) || self.machine.machine().awaits_cloud();
         self.clock.set_scale(now, if awaits { TimeScale::ONE } else { self.scale });
     }
 
-    /// The kernel's clock follows the wall clock even when the guest falls behind: the cloud would otherwise take a slow device
-    /// for a lost one (D220).
+    /// The kernel's clock follows the wall clock even when the guest falls behind: the cloud would otherwise take a
+    /// slow device for a lost one (D220).
     fn advance_kernel_clock(&mut self, now: Instant) {
         let behind = self.minimum_pace.behind(now, self.machine.now());
         if behind > 0 {
@@ -242,8 +243,8 @@ impl Runner {
         }
     }
 
-    /// Sleeps until something is due, or the waker is used. A device that has just been awake sleeps a little longer: frequent
-    /// ticks then share one wake-up, and each still happens at its own guest time.
+    /// Sleeps until something is due, or the waker is used. A device that has just been awake sleeps a little longer:
+    /// frequent ticks then share one wake-up, and each still happens at its own guest time.
     fn sleep(&mut self) {
         self.machine.flush();
         self.set_pace(Instant::now());
@@ -295,8 +296,8 @@ impl Runner {
         self.link = Link::Connecting(self.connector.connect());
     }
 
-    /// Handles events of the connection, but not endlessly: the guest has its turn as well. While events are left, the device
-    /// does not sleep.
+    /// Handles events of the connection, but not endlessly: the guest has its turn as well. While events are left, the
+    /// device does not sleep.
     fn poll_transport(&mut self) {
         for _ in 0..MAX_TRANSPORT_EVENTS {
             let Some(event) = self.next_transport_event() else { break };

@@ -1,5 +1,5 @@
-//! Inputs that reach a device at given times: pins, bytes for serial ports, and what sensors measure, as options and scripts
-//! write them: `PB11=0@5s`, or a script with lines `5s PB11=0`.
+//! Inputs that reach a device at given times: pins, bytes for serial ports, and what sensors measure, as options and
+//! scripts write them: `PB11=0@5s`, or a script with lines `5s PB11=0`.
 
 mod schedule;
 mod text;

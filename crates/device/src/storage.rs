@@ -31,7 +31,8 @@ pub struct Storage {
 }
 
 impl Storage {
-    /// Storage in files of `folder`, which exists. What cannot be read there counts as erased, and fails when it is used.
+    /// Storage in files of `folder`, which exists. What cannot be read there counts as erased, and fails when it is
+    /// used.
     pub fn in_folder(folder: &Path) -> Self {
         Self {
             flash: Flash::in_file(folder.join(FLASH_FILE)),

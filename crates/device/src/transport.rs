@@ -1,10 +1,11 @@
 //! Connections to the cloud: TCP and TLS 1.3, driven by the device's own thread.
 //!
-//! Both ends show certificates of the cloud's authority, and both must name the protocol (link.md, section 1). Between the
-//! application and the cloud's socket there is no thread and no queue: [`Connection::send`] encrypts and writes, and
-//! [`Connection::poll`] reads and decrypts, as far as the socket allows without blocking; the device's thread waits for
-//! the socket together with its waker. Two operations that block have a thread of their own while they last: resolving
-//! the name and connecting (`tcp_connect.rs`), and closing in order a connection that is no longer used (`close.rs`).
+//! Both ends show certificates of the cloud's authority, and both must name the protocol (link.md, section 1). Between
+//! the application and the cloud's socket there is no thread and no queue: [`Connection::send`] encrypts and writes,
+//! and [`Connection::poll`] reads and decrypts, as far as the socket allows without blocking; the device's thread waits
+//! for the socket together with its waker. Two operations that block have a thread of their own while they last:
+//! resolving the name and connecting (`tcp_connect.rs`), and closing in order a connection that is no longer used
+//! (`close.rs`).
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -204,8 +205,8 @@ impl Connection {
         Ok(Some(TransportEvent::Connected))
     }
 
-    /// Whether a chunk can be sent: everything before it has been written. If not, the wait for [`Connection::interest`] ends
-    /// when one can.
+    /// Whether a chunk can be sent: everything before it has been written. If not, the wait for
+    /// [`Connection::interest`] ends when one can.
     pub fn has_room(&mut self) -> bool {
         let Stage::Open(stream) = &mut self.stage else { return false };
         // An error of the socket is reported when it is read.
@@ -269,8 +270,8 @@ impl Connection {
 }
 
 impl Drop for Connection {
-    /// A connection that is dropped while it is established sends what it was given, and closes on a thread of its own, so that
-    /// the device does not wait.
+    /// A connection that is dropped while it is established sends what it was given, and closes on a thread of its own,
+    /// so that the device does not wait.
     fn drop(&mut self) {
         if let Stage::Open(stream) = std::mem::replace(&mut self.stage, Stage::Closed) {
             close::close_in_background(*stream, CLOSE_TIMEOUT);
@@ -280,7 +281,8 @@ impl Drop for Connection {
 
 impl Stream {
     fn start(connection: &Connection, socket: TcpStream) -> io::Result<Self> {
-        // Frames are small and each is waited for: the kernel has put together what belongs together, Nagle would only delay.
+        // Frames are small and each is waited for: the kernel has put together what belongs together, Nagle would only
+        // delay.
         socket.set_nodelay(true)?;
         socket.set_nonblocking(true)?;
         let session = ClientConnection::new(connection.tls.clone(), connection.address.name.clone());
@@ -313,7 +315,8 @@ impl Stream {
                 Err(_) => {}
             }
             match self.read_tls() {
-                // A short read: the socket is empty, and its wait ends when it is not. This saves the read that would fail.
+                // A short read: the socket is empty, and its wait ends when it is not. This saves the read that would
+                // fail.
                 Ok(count) => *is_readable = count == 0 || count >= READ_SIZE,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => *is_readable = false,
                 Err(error) => return Err(error),

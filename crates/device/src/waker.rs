@@ -1,7 +1,7 @@
 //! The one place where the device's thread waits: for its waker, for its connection, or for a deadline.
 //!
-//! Another thread that has something for the device uses the waker. It is a pipe, so that the operating system can wait for
-//! it and for a socket at once.
+//! Another thread that has something for the device uses the waker. It is a pipe, so that the operating system can wait
+//! for it and for a socket at once.
 
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::BorrowedFd;
@@ -59,7 +59,8 @@ impl Waker {
         }
     }
 
-    /// Waits until it is woken, the socket of `interest` is ready, or `deadline` is reached; without a deadline, forever.
+    /// Waits until it is woken, the socket of `interest` is ready, or `deadline` is reached; without a deadline,
+    /// forever.
     pub fn wait(&self, interest: Option<Interest<'_>>, deadline: Option<Instant>) -> Woken {
         let read_end = PollFd::new(&self.shared.read_end, PollFlags::IN);
         let socket = if let Some(interest) = interest {

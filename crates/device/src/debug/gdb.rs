@@ -1,10 +1,10 @@
 //! The GDB remote protocol over TCP: one debugger at a time, on the device's own thread.
 //!
-//! Threads of its own accept and read (`server`); what they read reaches the device's thread by a queue, with its waker.
-//! There a `GdbConnection` finds the packets (`framing`), answers or bounds those for which the protocol's state machine
-//! would end the connection (`requests`), and feeds it the rest. The machine is the state machine's target (`target`).
-//! Whatever a debugger sends, the connection stays open: one packet that is not understood should not end a long debugging
-//! session (`docs/decisions/0011-debugging.md`, D208).
+//! Threads of its own accept and read (`server`); what they read reaches the device's thread by a queue, with its
+//! waker. There a `GdbConnection` finds the packets (`framing`), answers or bounds those for which the protocol's state
+//! machine would end the connection (`requests`), and feeds it the rest. The machine is the state machine's target
+//! (`target`). Whatever a debugger sends, the connection stays open: one packet that is not understood should not end a
+//! long debugging session (`docs/decisions/0011-debugging.md`, D208).
 
 mod framing;
 mod monitor;
@@ -170,8 +170,8 @@ impl Client {
         }
     }
 
-    /// Whether this is the continue that GDB sends by itself after `run`. Without a breakpoint the application would run away,
-    /// so the reply is a stop at the first instruction (D134); the next continue is the user's.
+    /// Whether this is the continue that GDB sends by itself after `run`. Without a breakpoint the application would
+    /// run away, so the reply is a stop at the first instruction (D134); the next continue is the user's.
     fn is_automatic_continue(&mut self, data: &[u8]) -> bool {
         match data {
             _ if requests::is_run(data) => self.is_after_run = true,
@@ -320,7 +320,8 @@ fn signal(fault: &Fault) -> Signal {
     }
 }
 
-/// Serves one debugger that sends `bytes` and then closes: the whole path from the socket to the machine, for a fuzz target.
+/// Serves one debugger that sends `bytes` and then closes: the whole path from the socket to the machine, for a fuzz
+/// target.
 ///
 /// # Errors
 /// Loopback cannot be used.

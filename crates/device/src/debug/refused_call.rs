@@ -20,8 +20,8 @@ pub struct RefusedCall {
     pub call: Call,
     /// What it answered.
     pub status: Status,
-    /// Names and values of its arguments as a trace shows them: of credentials and contents only lengths, because timelines are
-    /// stored and shared (D137).
+    /// Names and values of its arguments as a trace shows them: of credentials and contents only lengths, because
+    /// timelines are stored and shared (D137).
     pub arguments: String,
     /// Which arguments are to blame, and why, where that is known.
     pub invalid_buffers: Option<String>,

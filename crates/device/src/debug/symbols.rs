@@ -57,8 +57,8 @@ pub struct Site {
 }
 
 impl Symbols {
-    /// The names in the file at `path` and in the files of debug information it names; none if it is no ELF file or has no
-    /// names.
+    /// The names in the file at `path` and in the files of debug information it names; none if it is no ELF file or has
+    /// no names.
     pub fn load(path: &Path) -> Option<Self> {
         let mut files = Files::of(read_file(path).ok()?)?;
         files.follow_link(path);
@@ -116,7 +116,8 @@ impl Files {
         EndianSlice::new(found.unwrap_or_default(), LittleEndian)
     }
 
-    /// Reads the file that `.gnu_debuglink` names, where debuggers search for it: beside the ELF file, or in `.debug` there.
+    /// Reads the file that `.gnu_debuglink` names, where debuggers search for it: beside the ELF file, or in `.debug`
+    /// there.
     fn follow_link(&mut self, path: &Path) {
         let Some((name, checksum)) = self.main.link() else { return };
         let folder = path.parent().unwrap_or(Path::new(""));
@@ -231,8 +232,8 @@ impl Files {
     }
 }
 
-/// The content of a regular file of an image's size. Names come from the ELF file: a pipe or a device would block the reader
-/// it.
+/// The content of a regular file of an image's size. Names come from the ELF file: a pipe or a device would block the
+/// reader it.
 fn regular_file(path: &Path) -> Option<Vec<u8>> {
     std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
     read_file(path).ok()

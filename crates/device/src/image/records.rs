@@ -1,6 +1,7 @@
 //! Images as lines of hexadecimal digits: Intel HEX and Motorola S-records.
 //!
-//! Both are a few lines of rules that have not changed for decades; the libraries for them have not been released for years.
+//! Both are a few lines of rules that have not changed for decades; the libraries for them have not been released for
+//! years.
 
 use std::fmt;
 
@@ -28,8 +29,8 @@ impl fmt::Display for Format {
 /// A record that cannot be, counted from 1, and why.
 pub(super) type Wrong = (usize, &'static str);
 
-/// The format of `file`, if it is one of these. A raw image is none: its third and fourth byte are those of an address in RAM,
-/// which are no digits.
+/// The format of `file`, if it is one of these. A raw image is none: its third and fourth byte are those of an address
+/// in RAM, which are no digits.
 pub(super) fn format(file: &[u8]) -> Option<Format> {
     let file = file.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(file).trim_ascii_start();
     match file {

@@ -1,8 +1,9 @@
-//! A debugger attached to the machine: what halts the application, what is possible while it is halted, and how it resumes.
+//! A debugger attached to the machine: what halts the application, what is possible while it is halted, and how it
+//! resumes.
 //!
-//! While the application is halted its time is stopped: timers and cycle counter wait with it. The kernel's time continues
-//! ([`Input::TimeSkipped`](super::Input::TimeSkipped)), so that the link stays up, as on a board where only the
-//! application's side is halted (D133).
+//! While the application is halted its time is stopped: timers and cycle counter wait with it. The kernel's time
+//! continues ([`Input::TimeSkipped`](super::Input::TimeSkipped)), so that the link stays up, as on a board where only
+//! the application's side is halted (D133).
 
 mod memory;
 
@@ -113,8 +114,8 @@ impl Machine {
         self.halt(StopReason::Reset);
     }
 
-    /// A debugger attaches: the application halts, and the kernel keeps the link up whatever the application requests, because
-    /// debugging works by the link on a board (N20).
+    /// A debugger attaches: the application halts, and the kernel keeps the link up whatever the application requests,
+    /// because debugging works by the link on a board (N20).
     pub(crate) fn attach_debugger(&mut self) {
         self.debugger.attached = true;
         self.cpu.set_halt_on_breakpoint(true);
@@ -219,8 +220,8 @@ impl Machine {
 
 /// What the machine checks while it runs.
 impl Machine {
-    /// Whether the next run is a single instruction. Pending interrupts are handled first, and at full speed: a step would
-    /// otherwise lead into a handler, or delay interrupts for as long as the user steps.
+    /// Whether the next run is a single instruction. Pending interrupts are handled first, and at full speed: a step
+    /// would otherwise lead into a handler, or delay interrupts for as long as the user steps.
     pub(super) fn begins_step(&mut self) -> bool {
         self.debugger.single = self.should_step();
         self.debugger.single
@@ -290,8 +291,8 @@ impl Machine {
         stops
     }
 
-    /// Whether this breakpoint is that of a step's beginning: the interrupts that went first are handled, or other code has
-    /// reached it.
+    /// Whether this breakpoint is that of a step's beginning: the interrupts that went first are handled, or other code
+    /// has reached it.
     fn is_on_way_back(&mut self) -> bool {
         let RunMode::Stepping(Stepping { interrupted: Some(origin), .. }) = &mut self.debugger.mode else {
             return false;

@@ -7,8 +7,8 @@ use super::Machine;
 use crate::memory_map::{RAM, length};
 
 impl Machine {
-    /// Adds time, processor registers and RAM to a digest. The state of peripherals and kernel is not in it: a difference shows
-    /// in the others as soon as the application reads it.
+    /// Adds time, processor registers and RAM to a digest. The state of peripherals and kernel is not in it: a
+    /// difference shows in the others as soon as the application reads it.
     pub fn digest_into(&self, context: &mut Context) {
         context.update(&self.now().to_le_bytes());
         context.update(&self.instructions().to_le_bytes());

@@ -1,7 +1,7 @@
 //! Everything that reaches a machine from outside, as one type, and what each of it does.
 //!
-//! A machine's future follows from what it is made of, and from these inputs with their cycles: a recording is a list of
-//! them (`recording.rs`).
+//! A machine's future follows from what it is made of, and from these inputs with their cycles: a recording is a list
+//! of them (`recording.rs`).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,8 +18,8 @@ use crate::pin::Pin;
 /// Longest reason of a lost connection, in bytes; what is longer is cut.
 const MAX_CAUSE: usize = 4096;
 
-/// Bytes of an input. [`fmt::Debug`] shows only how many they are: what a cloud sends has secrets in it, and what a debugger
-/// writes may.
+/// Bytes of an input. [`fmt::Debug`] shows only how many they are: what a cloud sends has secrets in it, and what a
+/// debugger writes may.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Bytes<'a>(Cow<'a, [u8]>);
 
@@ -48,8 +48,8 @@ impl<'a, T: Into<Cow<'a, [u8]>>> From<T> for Bytes<'a> {
 pub enum Input<'a> {
     /// [`Machine::next_timeout`] is reached.
     Timeout,
-    /// The other end of a serial port sends bytes. They arrive one by one at the port's baud rate once its receiver is on.
-    /// Not accepted while the line has no room.
+    /// The other end of a serial port sends bytes. They arrive one by one at the port's baud rate once its receiver is
+    /// on. Not accepted while the line has no room.
     Serial {
         /// Number of the port, as [`crate::serial::port_named`] has it.
         port: u8,
@@ -96,7 +96,8 @@ pub enum Input<'a> {
     Debugger(DebuggerInput<'a>),
 }
 
-/// What a debugger does to a machine. Reading memory and registers of the processor is not among it, as it changes nothing.
+/// What a debugger does to a machine. Reading memory and registers of the processor is not among it, as it changes
+/// nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DebuggerInput<'a> {
     /// It attaches: the application halts, and the kernel keeps the link up whatever the application requests

@@ -1,12 +1,13 @@
-//! What a system call costs the application in guest time, and how a program that only polls lets the host sleep (D218, D219).
+//! What a system call costs the application in guest time, and how a program that only polls lets the host sleep (D218,
+//! D219).
 //!
 //! A call that only queries, made from one call site again and again with nothing done in between, may take longer than
-//! others. The machine finds such loops by a trial run ([`armv8m::Cpu::begin_trial`]): it lets the application continue with
-//! the clock stopped a little in the future, and with the results that the calls will have then. If registers and memory
-//! return to their former values, and the first round was as long as the next, the application will poll until then unless
-//! something else happens. The trial is rolled back and the call is delayed: it returns at that time, or as soon as an
-//! interrupt is about to be taken or an input arrives. If something changes for the application by then, a shorter delay is
-//! tried.
+//! others. The machine finds such loops by a trial run ([`armv8m::Cpu::begin_trial`]): it lets the application continue
+//! with the clock stopped a little in the future, and with the results that the calls will have then. If registers and
+//! memory return to their former values, and the first round was as long as the next, the application will poll until
+//! then unless something else happens. The trial is rolled back and the call is delayed: it returns at that time, or as
+//! soon as an interrupt is about to be taken or an input arrives. If something changes for the application by then, a
+//! shorter delay is tried.
 //!
 //! All of this depends on guest time and recorded inputs alone, so that a replay delays the same calls (D138).
 
@@ -20,13 +21,13 @@ use super::{Machine, Power};
 use crate::board::Board;
 use crate::memory_map::{CYCLES_PER_MICRO, ENTRY_PAGE};
 
-/// Cycles that pass for the application in each system call: 2.5 µs. The kernel needs up to 250 instructions of its own for a call
-/// (`cargo xtask cost`), which waits for flash make about twice as many cycles on a chip; entering and leaving the secure state, with
-/// registers saved, cleared and restored, takes the rest.
+/// Cycles that pass for the application in each system call: 2.5 µs. The kernel needs up to 250 instructions of its own
+/// for a call (`cargo xtask cost`), which waits for flash make about twice as many cycles on a chip; entering and
+/// leaving the secure state, with registers saved, cleared and restored, takes the rest.
 pub(super) const CALL_CYCLES: Cycles = 400;
 
-/// Longest delay, in cycles. With the call and the rest of the loop an application sees a change within a millisecond, the
-/// resolution at which applications poll (D219).
+/// Longest delay, in cycles. With the call and the rest of the loop an application sees a change within a millisecond,
+/// the resolution at which applications poll (D219).
 const MAX_DELAY: Cycles = 900 * CYCLES_PER_MICRO;
 
 /// Greatest scale of the guest's time, as `--time-scale` has it (D141).
@@ -45,7 +46,8 @@ const MAX_ROUND: u64 = 4_000;
 const MAX_TRIAL: u64 = 3 * MAX_ROUND;
 const MAX_TRIAL_ROUNDS: u64 = 16;
 
-/// Instructions of a round from which on one trial serves for several delays: trials would cost more than the application.
+/// Instructions of a round from which on one trial serves for several delays: trials would cost more than the
+/// application.
 const LONG_ROUND: u64 = 30;
 const TRUSTED_ROUNDS: u32 = 16;
 
@@ -246,8 +248,8 @@ impl Machine {
         }
     }
 
-    /// The longest delay, which is the same by the wall clock whatever the scale of the guest's time (D219): the host's load is
-    /// what it saves.
+    /// The longest delay, which is the same by the wall clock whatever the scale of the guest's time (D219): the host's
+    /// load is what it saves.
     fn max_delay(&self) -> Cycles {
         MAX_DELAY * u64::from(self.provisioning.poll_scale.clamp(1, MAX_SCALE))
     }
@@ -326,7 +328,8 @@ impl Machine {
         }
     }
 
-    /// Returns the instructions of a round, if the application returns to its former state and each round is like the first.
+    /// Returns the instructions of a round, if the application returns to its former state and each round is like the
+    /// first.
     fn run_trial(&mut self, site: &CallSite, now: Instant, limit: Cycles) -> Option<u64> {
         let mut query = site.query;
         let mut arrived = self.instructions();
@@ -370,8 +373,8 @@ impl Machine {
     }
 }
 
-/// The number of arguments of a call that changes nothing but its out-parameters; `None` for every other call. Reads change
-/// nothing where there is no item.
+/// The number of arguments of a call that changes nothing but its out-parameters; `None` for every other call. Reads
+/// change nothing where there is no item.
 fn query_arguments(call: Call) -> Option<usize> {
     let asks = matches!(
         call,
@@ -394,8 +397,8 @@ fn query_arguments(call: Call) -> Option<usize> {
     (asks || is_read(call)).then(|| call.parameters().len().min(4))
 }
 
-/// Whether a call consumes an item that has arrived, and changes nothing while it returns `RESPONSENOTPRESENT`: a read that
-/// fails leaves everything as it was (D04).
+/// Whether a call consumes an item that has arrived, and changes nothing while it returns `RESPONSENOTPRESENT`: a read
+/// that fails leaves everything as it was (D04).
 fn is_read(call: Call) -> bool {
     matches!(
         call,
@@ -414,8 +417,8 @@ fn is_read(call: Call) -> bool {
     )
 }
 
-/// The board during a trial run: registers that can be read without effect can be read, and nothing can be written, because
-/// what a peripheral does cannot be rolled back.
+/// The board during a trial run: registers that can be read without effect can be read, and nothing can be written,
+/// because what a peripheral does cannot be rolled back.
 struct TrialBus<'a> {
     board: &'a mut Board,
 }

@@ -1,5 +1,5 @@
-//! When an application that was stopped restarts. The pause grows with each fault, so that one that faults at once does not
-//! keep host and cloud busy (D73).
+//! When an application that was stopped restarts. The pause grows with each fault, so that one that faults at once does
+//! not keep host and cloud busy (D73).
 
 use abi::power::WakeReason;
 use armv8m::Cycles;
@@ -45,8 +45,8 @@ impl RestartTimer {
         (self.started, self.pending) = (now, None);
     }
 
-    /// The application was stopped at cycle `now`; it reads `reason` after its next start. Returns the pause until then in
-    /// milliseconds.
+    /// The application was stopped at cycle `now`; it reads `reason` after its next start. Returns the pause until then
+    /// in milliseconds.
     pub(super) fn schedule_after_fault(&mut self, now: Cycles, reason: WakeReason) -> u64 {
         if (now - self.started) / CYCLES_PER_MILLI >= self.policy.maximum_ms {
             self.next_pause_ms = self.policy.minimum_ms;
@@ -57,8 +57,8 @@ impl RestartTimer {
         pause
     }
 
-    /// The application requested a restart at cycle `now`, which is at once unless it started less than the shortest pause ago.
-    /// Returns the pause until then in milliseconds.
+    /// The application requested a restart at cycle `now`, which is at once unless it started less than the shortest
+    /// pause ago. Returns the pause until then in milliseconds.
     pub(super) fn schedule_requested(&mut self, now: Cycles, reason: WakeReason) -> u64 {
         let earliest = self.started.saturating_add(self.policy.minimum_ms.saturating_mul(CYCLES_PER_MILLI));
         let at = now.max(earliest);

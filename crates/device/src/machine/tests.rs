@@ -195,7 +195,8 @@ fn an_application_that_spins_between_ticks_costs_hardly_more_than_one_that_waits
     assert!(spins < full / 100, "under a percent: {spins}");
 }
 
-/// Ticks, and between them delays as the vendor's library makes them: until the count, which a function reads, has grown by
+/// Ticks, and between them delays as the vendor's library makes them: until the count, which a function reads, has
+/// grown by
 /// 100. The count of ticks is at [`RESULT`], that of delays in r6.
 fn delaying() -> Program {
     let mut program = ticking();
@@ -513,7 +514,8 @@ fn a_start_after_a_fault_knows_why() {
     );
 }
 
-/// Notes the time, closes the notification centre its last start made, makes a new one with the same buffer, and faults.
+/// Notes the time, closes the notification centre its last start made, makes a new one with the same buffer, and
+/// faults.
 fn relapsing() -> Program {
     let mut program = Program::new();
     program.add(mov32(0, RESULT)).call(GET_MICROSECONDS);

@@ -1,5 +1,5 @@
-//! I2C controllers, with what is wired to the bus. An address that nothing acknowledges ends in NACKF and STOPF, as on a
-//! bare board. Only the controller's side of the bus is modelled.
+//! I2C controllers, with what is wired to the bus. An address that nothing acknowledges ends in NACKF and STOPF, as on
+//! a bare board. Only the controller's side of the bus is modelled.
 
 use armv8m::Cycles;
 

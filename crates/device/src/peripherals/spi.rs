@@ -1,6 +1,6 @@
 //! SPI controllers, with what is wired to them. A frame is exchanged the moment there is one to send and room for the
-//! one that is received; with nothing wired the line from the other side reads zero. Only the controller's side (master) is
-//! modelled, without CRC and without timing.
+//! one that is received; with nothing wired the line from the other side reads zero. Only the controller's side
+//! (master) is modelled, without CRC and without timing.
 
 use std::collections::VecDeque;
 
@@ -83,8 +83,8 @@ const RXWNE: u32 = 1 << 15;
 const CTSIZE_AT: u32 = 16;
 const CLEARABLE: u32 = 0x0BF8;
 
-/// Cycles for which a full receive FIFO delays the next frame before frames are lost. Frames take no time here, so without
-/// it a program that reads in time on a board would be too late.
+/// Cycles for which a full receive FIFO delays the next frame before frames are lost. Frames take no time here, so
+/// without it a program that reads in time on a board would be too late.
 const FULL_FIFO_DELAY: Cycles = 10_000;
 
 /// One controller and what is wired to it.
@@ -247,8 +247,8 @@ impl Spi {
         }
     }
 
-    /// A controller that only receives, or has MASRX set, stops its clock while the receive FIFO is full; any other loses
-    /// frames.
+    /// A controller that only receives, or has MASRX set, stops its clock while the receive FIFO is full; any other
+    /// loses frames.
     fn waits_for_reader(&self) -> bool {
         self.control & MASRX != 0 || !self.directions().1
     }

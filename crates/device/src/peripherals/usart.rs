@@ -69,8 +69,8 @@ const CMIE: u32 = 1 << 14;
 const RTOIE: u32 = 1 << 26;
 const TXFEIE: u32 = 1 << 30;
 const RXFFIE: u32 = 1 << 31;
-/// CR3: errors interrupt; one wire for both directions; direct memory access; overruns lose the older character silently; no
-/// direct memory access after an error; the FIFOs' thresholds with their interrupts.
+/// CR3: errors interrupt; one wire for both directions; direct memory access; overruns lose the older character
+/// silently; no direct memory access after an error; the FIFOs' thresholds with their interrupts.
 const EIE: u32 = 1;
 const HDSEL: u32 = 1 << 3;
 const DMAR: u32 = 1 << 6;

@@ -31,7 +31,8 @@ impl RecordedMachine {
         Self { machine, schedule: Schedule::default(), recording }
     }
 
-    /// Delivers a schedule's stimuli from now on. They are recorded like every other input, so a replay needs no schedule.
+    /// Delivers a schedule's stimuli from now on. They are recorded like every other input, so a replay needs no
+    /// schedule.
     pub fn set_schedule(&mut self, schedule: Schedule) {
         self.schedule = schedule;
     }

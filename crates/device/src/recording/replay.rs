@@ -82,8 +82,8 @@ impl fmt::Display for Divergence {
 }
 
 impl Replay {
-    /// Reads the beginning of the recording at `path` and makes the device it was made with, whose application is `image`
-    /// and to which `attachments` are wired. With `trace` every call is reported.
+    /// Reads the beginning of the recording at `path` and makes the device it was made with, whose application is
+    /// `image` and to which `attachments` are wired. With `trace` every call is reported.
     pub fn open(
         path: &Path,
         image: &Image,

@@ -482,7 +482,8 @@ fn the_header_is_read_as_it_was_written() {
     assert_eq!(header.device_id, DeviceId::parse(testing::DEVICE_ID).expect("an id"));
 }
 
-/// Polls PC13 until it is high and keeps the cycle, as TIM2 counts, at 0x20002000; then sends what arrives at USART1 back.
+/// Polls PC13 until it is high and keeps the cycle, as TIM2 counts, at 0x20002000; then sends what arrives at USART1
+/// back.
 fn timing_a_pin() -> Program {
     let mut program = Program::new();
     program.add(mov32(3, 0x4000_0000)).add(movs(1, 1)).add(str_(1, 3, 0)); // TIM2 counts

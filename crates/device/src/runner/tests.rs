@@ -417,8 +417,8 @@ fn time_of_frame(peer: &mut Peer, kind: u8, since: Instant) -> Duration {
     }
 }
 
-/// A host so slow that the guest hardly moves: its observer takes a tenth of a second for each character of a device that sends as
-/// fast as it can.
+/// A host so slow that the guest hardly moves: its observer takes a tenth of a second for each character of a device
+/// that sends as fast as it can.
 ///
 /// Shows D220: PING follows the wall clock, and that the guest is behind is reported once.
 #[test]

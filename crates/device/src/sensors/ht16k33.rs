@@ -1,5 +1,5 @@
-//! The HT16K33, a driver of 16 by 8 LEDs (data sheet of Holtek), with an 8 by 8 matrix or four digits of seven segments.
-//! What is lit is reported whenever it changes. Keys are not modelled.
+//! The HT16K33, a driver of 16 by 8 LEDs (data sheet of Holtek), with an 8 by 8 matrix or four digits of seven
+//! segments. What is lit is reported whenever it changes. Keys are not modelled.
 
 use super::Parts;
 use crate::events::{BoardEvent, Picture};

@@ -1,6 +1,6 @@
 //! The LIS3DH, an accelerometer (data sheet of ST): three axes at a chosen rate and range, data ready, two interrupt
-//! generators, clicks, and the high-pass filter before them; both interrupt outputs can be wired to pins. Its FIFO, activity
-//! detection, ADC and self-test are not modelled; their registers can be written and read.
+//! generators, clicks, and the high-pass filter before them; both interrupt outputs can be wired to pins. Its FIFO,
+//! activity detection, ADC and self-test are not modelled; their registers can be written and read.
 //!
 //! A tap is a pulse on one axis, set as the quantity [`TAP`].
 
@@ -368,7 +368,8 @@ impl Target for Lis3dh {
         self.drive(context);
     }
 
-    /// Samples have a time of their own only if an interrupt pin is wired; otherwise they are computed when they are read.
+    /// Samples have a time of their own only if an interrupt pin is wired; otherwise they are computed when they are
+    /// read.
     fn next_event(&self) -> Option<Cycles> {
         let is_wired = |output: &usize| self.pins[*output].is_some() && self.raises(*output) != 0;
         (0..2).find(is_wired)?;

@@ -1,5 +1,5 @@
-//! The TH02, a hygrometer and thermometer (data sheet of Hoperf): a conversion is started, takes its time, and leaves 14
-//! or 12 bits in two registers.
+//! The TH02, a hygrometer and thermometer (data sheet of Hoperf): a conversion is started, takes its time, and leaves
+//! 14 or 12 bits in two registers.
 
 use armv8m::Cycles;
 

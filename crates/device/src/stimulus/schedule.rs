@@ -32,8 +32,8 @@ impl Schedule {
         !self.delayed.is_empty() || self.next_timeout().is_some_and(|at| at <= now)
     }
 
-    /// Hands over everything that is due at cycle `now`. Bytes that a serial port does not accept are tried again at the next
-    /// call.
+    /// Hands over everything that is due at cycle `now`. Bytes that a serial port does not accept are tried again at
+    /// the next call.
     pub fn deliver_due(
         &mut self,
         now: Cycles,

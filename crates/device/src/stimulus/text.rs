@@ -26,14 +26,15 @@ pub fn parse_pin(text: &str) -> Result<Vec<Stimulus>, WiringError> {
         .collect()
 }
 
-/// Reads `TARGET=VALUE[@TIME]`, where the target is a pin, `serial:PORT`, or `i2c:BUS@ADDRESS:NAME`. Without a time it is the
-/// device's start.
+/// Reads `TARGET=VALUE[@TIME]`, where the target is a pin, `serial:PORT`, or `i2c:BUS@ADDRESS:NAME`. Without a time it
+/// is the device's start.
 pub fn parse(text: &str) -> Result<Stimulus, WiringError> {
     let (target, value) = split(text)?;
     timed(value, |value| read_input(target, value))
 }
 
-/// Reads a script: a line `TIME TARGET=VALUE` for each stimulus. Empty lines, and those that begin with `#`, do not count.
+/// Reads a script: a line `TIME TARGET=VALUE` for each stimulus. Empty lines, and those that begin with `#`, do not
+/// count.
 pub fn parse_script(text: &str) -> Result<Vec<Stimulus>, WiringError> {
     let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
     let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
@@ -60,7 +61,8 @@ fn split(text: &str) -> Result<(&str, &str), WiringError> {
     })
 }
 
-/// Reads `VALUE[@TIME]`. What follows the last `@` is a time only if it starts with a digit, so that text may contain `@`.
+/// Reads `VALUE[@TIME]`. What follows the last `@` is a time only if it starts with a digit, so that text may contain
+/// `@`.
 fn timed(
     text: &str,
     read: impl Fn(&str) -> Result<Input<'static>, WiringError>,

@@ -13,8 +13,8 @@ use crate::waker::Waker;
 /// Stack of the thread, in bytes: the system's resolver needs more than the rest.
 const STACK: usize = 256 * 1024;
 
-/// Starts to connect to `address`, within `time`. Wakes the device when there is a result to receive, once. Dropping the
-/// receiver neither waits for the thread nor ends it.
+/// Starts to connect to `address`, within `time`. Wakes the device when there is a result to receive, once. Dropping
+/// the receiver neither waits for the thread nor ends it.
 pub(super) fn start(address: Arc<Address>, waker: Waker, time: Duration) -> Receiver<io::Result<TcpStream>> {
     let (result, opened) = sync_channel(1);
     let reach = move || {

@@ -161,7 +161,8 @@ fn records_that_wait_do_not_wait_for_a_sleeping_processors_next_tick() {
     assert!(took <= 30, "{took} ms");
 }
 
-/// Instructions in a second of guest time while the application waits, from `milliseconds` after it has said that it does.
+/// Instructions in a second of guest time while the application waits, from `milliseconds` after it has said that it
+/// does.
 fn instructions_a_second(bench: &mut Bench, waits: &str) -> u64 {
     bench.run_to_line(20_000, waits);
     bench.run_for(50);

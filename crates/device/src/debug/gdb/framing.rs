@@ -1,7 +1,7 @@
 //! Bytes to packets and replies to bytes: `$data#checksum`, acknowledgements and retransmission.
 //!
-//! It is in front of the protocol's state machine, for which a wrong checksum, a NAK and bytes between packets are errors
-//! that end the connection.
+//! It is in front of the protocol's state machine, for which a wrong checksum, a NAK and bytes between packets are
+//! errors that end the connection.
 
 /// Bytes of the longest packet, frame included; the debugger learns it by `PacketSize`.
 pub(super) const PACKET_SIZE: usize = 4096;

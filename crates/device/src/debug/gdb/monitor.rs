@@ -1,5 +1,5 @@
-//! `monitor`: commands that the debugger passes on. Development environments send some of these by themselves, in the syntax
-//! of the debug probes they are made for.
+//! `monitor`: commands that the debugger passes on. Development environments send some of these by themselves, in the
+//! syntax of the debug probes they are made for.
 
 use crate::machine::{DebuggerInput, Machine};
 use crate::memory_map::CYCLES_PER_MICRO;

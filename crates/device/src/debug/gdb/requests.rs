@@ -1,7 +1,8 @@
 //! What is done with a packet before the protocol's state machine handles it, if it does.
 //!
-//! The state machine (the crate `gdbstub`) takes a packet it cannot parse for the end of the session and checks no lengths. Here
-//! packets it does not know are answered, those it parses too strictly are rewritten, and lengths are bounded.
+//! The state machine (the crate `gdbstub`) takes a packet it cannot parse for the end of the session and checks no
+//! lengths. Here packets it does not know are answered, those it parses too strictly are rewritten, and lengths are
+//! bounded.
 
 use armv8m::Register;
 use crc::{CRC_32_MPEG_2, Crc, Table};
@@ -141,8 +142,8 @@ fn features(rest: &[u8]) -> Request {
     Request::Pass([b"qSupported:", features.join(&b';').as_slice()].concat())
 }
 
-/// `qCRC:ADDRESS,LENGTH`: whether memory is what the debugger has in a file. Registers are not summed up: reading them may
-/// have effects.
+/// `qCRC:ADDRESS,LENGTH`: whether memory is what the debugger has in a file. Registers are not summed up: reading them
+/// may have effects.
 fn checksum(rest: &[u8], machine: &mut RecordedMachine) -> Request {
     let Some((address, length)) = pair(rest) else { return Request::reply(INVALID) };
     let end = u64::from(address) + u64::from(length);

@@ -25,8 +25,8 @@ const WRITE_LIMIT: Duration = Duration::from_secs(5);
 /// How long a connection may take to begin its first packet: it excludes every other debugger.
 const FIRST_PACKET: Duration = Duration::from_secs(10);
 
-/// TCP keepalive: after this time without a byte the system probes the debugger's host, this many times at this interval. A
-/// debugger that is there may be silent for any time.
+/// TCP keepalive: after this time without a byte the system probes the debugger's host, this many times at this
+/// interval. A debugger that is there may be silent for any time.
 const SILENCE: Duration = Duration::from_mins(1);
 const PROBES: u32 = 4;
 const PROBE_INTERVAL: Duration = Duration::from_secs(15);

@@ -1,7 +1,7 @@
 //! Arguments of system calls as text, by the tables generated from the interface.
 //!
-//! Nothing that is secret is shown: of user names, passwords, private keys, wills and the values of settings only the length,
-//! of a URL neither user nor query ([`text::redacted_url`]), of a header of HTTP only its name.
+//! Nothing that is secret is shown: of user names, passwords, private keys, wills and the values of settings only the
+//! length, of a URL neither user nor query ([`text::redacted_url`]), of a header of HTTP only its name.
 
 use abi::layouts::{self, Layout, Member};
 use abi::{Call, Parameter};
@@ -226,7 +226,8 @@ impl Reader<'_> {
         }
     }
 
-    /// An address (URL or host) as `masked` shows it. It is read whole: the end may be all that separates a user name from a host.
+    /// An address (URL or host) as `masked` shows it. It is read whole: the end may be all that separates a user name
+    /// from a host.
     fn address(&self, bytes: &[u8], masked: fn(&str) -> String) -> String {
         let (data, length) = (word(bytes, 0), word(bytes, 4));
         let mut bytes = vec![0; length.min(MAX_ADDRESS) as usize];

@@ -10,7 +10,8 @@ use crate::memory_map::{ENTRY_PAGE, FLASH, PERIPHERALS, RAM};
 /// The processor's private peripheral bus, which a debugger may access.
 const SYSTEM: Range<u32> = 0xE000_0000..0xE010_0000;
 
-/// The Debug Halting Control and Status Register; a debugger reads C_HALT and S_HALT as set while the application is halted.
+/// The Debug Halting Control and Status Register; a debugger reads C_HALT and S_HALT as set while the application is
+/// halted.
 const DHCSR: u32 = 0xE000_EDF0;
 const HALTED: u32 = 1 << 17 | 1 << 1;
 
@@ -23,7 +24,8 @@ pub const MAX_BREAKPOINTS: u32 = 4096;
 /// See [`MAX_BREAKPOINTS`].
 pub const MAX_WATCHPOINTS: u32 = 256;
 
-/// What a debugger reads at an entry of the call page: `bx lr; nop; bx lr; nop`, a function without a stack frame, so that
+/// What a debugger reads at an entry of the call page: `bx lr; nop; bx lr; nop`, a function without a stack frame, so
+/// that
 
 /// a backtrace from inside a call finds its caller.
 const VENEER: [u8; 8] = [0x70, 0x47, 0x00, 0xBF, 0x70, 0x47, 0x00, 0xBF];
@@ -93,8 +95,8 @@ impl Machine {
         self.board.read(address, width as u32, self.now()).ok()
     }
 
-    /// Writes memory as a debugger does: RAM, and registers by words, halfwords and bytes, as an
-    /// application would write them. Flash is not written like this ([`Machine::write_flash`]). Returns whether all of it was written.
+    /// Writes memory as a debugger does: RAM, and registers by words, halfwords and bytes, as an application would
+    /// write them. Flash is not written like this ([`Machine::write_flash`]). Returns whether all of it was written.
     pub(crate) fn write_memory(&mut self, address: u32, bytes: &[u8]) -> bool {
         if bytes.is_empty() || RAM.contains(&address) {
             return bytes.is_empty() || self.cpu.write_memory(address, bytes);

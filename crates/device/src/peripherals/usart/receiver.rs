@@ -2,8 +2,8 @@
 //!
 //! A character arrives one frame after it began; the next begins at once. IDLE, RTOF, CMF and BUSY follow what arrives,
 //! whether the application takes it or not. A character that arrives while the receiver is full is not lost, unless
-//! overruns are enabled: it waits, and is received when there is room. A program that feeds a port from a file or a terminal
-//! has no second try.
+//! overruns are enabled: it waits, and is received when there is room. A program that feeds a port from a file or a
+//! terminal has no second try.
 
 use std::collections::VecDeque;
 
@@ -147,7 +147,8 @@ impl Receiver {
         }
     }
 
-    /// Whether a port in mute mode does not take `byte`. An address, which has its topmost bit set, may end or begin that.
+    /// Whether a port in mute mode does not take `byte`. An address, which has its topmost bit set, may end or begin
+    /// that.
     fn is_muted(&mut self, byte: u8, settings: &Settings) -> bool {
         let [first, second, _] = settings.control;
         if first & MME != 0 && first & WAKE != 0 && byte & 0x80 != 0 {
@@ -203,8 +204,8 @@ impl Receiver {
         }
     }
 
-    /// RTOR or RTOEN was written: the timeout counts from the last character. One that has passed does not come again, and one
-    /// that was off until then does not come late.
+    /// RTOR or RTOEN was written: the timeout counts from the last character. One that has passed does not come again,
+    /// and one that was off until then does not come late.
     pub(super) fn set_timeout(&mut self, was_on: bool, settings: &Settings, now: Cycles) {
         let ends = self.arrived_at.map(|at| at + settings.timeout_cycles());
         let is_pending = |ends: &u64| {
