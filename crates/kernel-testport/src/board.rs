@@ -20,6 +20,12 @@ pub struct TestBoard {
     pub wifi: Option<WifiSettings>,
 }
 
+impl Default for TestBoard {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl TestBoard {
     /// Hardware with everything.
     pub fn new() -> Self {

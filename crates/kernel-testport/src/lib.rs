@@ -134,6 +134,12 @@ pub struct TestDevice {
     pub outgoing: usize,
 }
 
+impl Default for TestDevice {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl TestDevice {
     /// A device after a cold boot.
     pub fn new() -> Self {

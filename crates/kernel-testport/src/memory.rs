@@ -16,6 +16,12 @@ pub struct AppMemory {
     pub written: Option<Vec<(u32, u32)>>,
 }
 
+impl Default for AppMemory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl AppMemory {
     /// Empty RAM and erased flash.
     pub fn new() -> Self {
