@@ -25,9 +25,14 @@ impl Default for AppMemory {
 impl AppMemory {
     /// Empty RAM and erased flash.
     pub fn new() -> Self {
+        Self::with_sizes(APPLICATION_FLASH_LENGTH as usize, APPLICATION_RAM_LENGTH as usize)
+    }
+
+    /// The first bytes of flash and RAM only, for many devices at once. Access to the rest is a fault.
+    pub fn with_sizes(flash: usize, ram: usize) -> Self {
         Self {
-            flash: vec![0xff; APPLICATION_FLASH_LENGTH as usize],
-            ram: vec![0; APPLICATION_RAM_LENGTH as usize],
+            flash: vec![0xff; flash],
+            ram: vec![0; ram],
             free_flash: APPLICATION_FLASH_START + 0x400,
             free_ram: APPLICATION_RAM_START,
             written: None,

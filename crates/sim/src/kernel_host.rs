@@ -3,42 +3,18 @@
 use abi::memory::APPLICATION_RAM_START;
 use abi::strings::{SizedString, SizedStringBuffer};
 use abi::{Call, Status};
-use kernel::{
-    Boot, Clock, Hardware, Interrupts, Kernel, LinkInput, Memory, MemoryFault, Outcome, Port, Violation,
-};
+use kernel::{Boot, Interrupts, Kernel, LinkInput, Memory as _, Outcome, Port, Violation};
+use kernel_testport::board::TestBoard;
+use kernel_testport::memory::AppMemory;
 use sansio::{Instant, StateMachine};
 
-/// The application's memory as far as it is used, bytes.
+/// Bytes of the application's RAM that the simulation uses; it has no flash, because its applications have no code.
 const RAM: usize = 0x1_6000;
 /// Bytes in flight beyond which the port writes no more, as a socket's buffer would be full.
 const BACKLOG: usize = 8192;
 /// Scratch memory: arguments of one call after another.
 const SCRATCH: u32 = APPLICATION_RAM_START;
 const SCRATCH_END: u32 = SCRATCH + 0x6000;
-
-/// RAM without flash: an application of the simulation has no code.
-struct Ram(Vec<u8>);
-
-impl Ram {
-    fn range(&self, address: u32, length: usize) -> Result<std::ops::Range<usize>, MemoryFault> {
-        let start = address.checked_sub(APPLICATION_RAM_START).ok_or(MemoryFault)? as usize;
-        let end = start.checked_add(length).filter(|end| *end <= self.0.len()).ok_or(MemoryFault)?;
-        Ok(start..end)
-    }
-}
-
-impl Memory for Ram {
-    fn read(&self, address: u32, into: &mut [u8]) -> Result<(), MemoryFault> {
-        into.copy_from_slice(&self.0[self.range(address, into.len())?]);
-        Ok(())
-    }
-
-    fn write(&mut self, address: u32, bytes: &[u8]) -> Result<(), MemoryFault> {
-        let range = self.range(address, bytes.len())?;
-        self.0[range].copy_from_slice(bytes);
-        Ok(())
-    }
-}
 
 /// One line of an interrupt controller.
 #[derive(Debug, Default)]
@@ -64,20 +40,6 @@ impl Interrupts for Line {
     }
 }
 
-struct NoHardware;
-
-impl Hardware for NoHardware {
-    fn clock_hz(&self, _clock: Clock) -> u32 {
-        1
-    }
-    fn peek(&mut self, _register: u32) -> Option<u32> {
-        None
-    }
-    fn poke(&mut self, _register: u32, _mask: u32, _xor: u32) -> bool {
-        false
-    }
-}
-
 /// A kernel from one start to the next, with its memory and its transport.
 ///
 /// As a [`StateMachine`] it is the link side of a device: an output is what the port writes to the transport at once.
@@ -85,7 +47,7 @@ impl Hardware for NoHardware {
 /// input.
 pub struct KernelHost {
     kernel: Kernel,
-    ram: Ram,
+    ram: AppMemory,
     /// The one line in use.
     pub line: Line,
     /// When it started, in the simulation's time.
@@ -105,7 +67,7 @@ impl KernelHost {
     pub fn new(boot: &Boot, now: Instant) -> Self {
         Self {
             kernel: Kernel::new(boot),
-            ram: Ram(vec![0; RAM]),
+            ram: AppMemory::with_sizes(0, RAM),
             line: Line::default(),
             started: now,
             now,
@@ -137,7 +99,7 @@ impl KernelHost {
             now: Instant::ZERO + self.now.duration_since(self.started),
             memory: &mut self.ram,
             interrupts: &mut self.line,
-            hardware: &mut NoHardware,
+            hardware: &mut TestBoard::bare(),
         };
         f(&mut self.kernel, &mut port)
     }
