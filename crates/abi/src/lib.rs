@@ -1,8 +1,8 @@
 //! The application binary interface: statuses, events, structures with their byte layouts, and the table of calls.
 //!
-//! The modules, one per topic, are generated from `docs/spec/abi.toml`, as is the C header in `sdk`, so that the two cannot
-//! differ. Nothing in a structure read from application memory can be trusted: pointers, handles and enumerations are
-//! plain integers until their user has checked them.
+//! The modules, one per topic, are generated from `docs/spec/abi.toml`, as is the C header in `sdk`, so that the two
+//! cannot differ. Nothing in a structure read from application memory can be trusted: pointers, handles and
+//! enumerations are plain integers until their user has checked them.
 //!
 //! Terms are defined in `docs/glossary.md`.
 #![no_std]

@@ -24,8 +24,8 @@ mod entry {
 
     impl Memory for Direct {
         fn read(&self, address: u32, into: &mut [u8]) -> Result<(), MemoryFault> {
-            // SAFETY: the kernel reads only runs inside the application's flash and RAM, which are mapped for as long as
-            // the program runs and overlap nothing of its own.
+            // SAFETY: the kernel reads only runs inside the application's flash and RAM, which are mapped for as long
+            // as the program runs and overlap nothing of its own.
             unsafe {
                 core::ptr::copy_nonoverlapping(address as *const u8, into.as_mut_ptr(), into.len());
             }

@@ -1,5 +1,5 @@
-//! A platform for the kernel in tests: memory, interrupt controller, clock, hardware, and a cloud at the other end of the
-//! link. [`TestDevice`] is all of it together, with what applications do.
+//! A platform for the kernel in tests: memory, interrupt controller, clock, hardware, and a cloud at the other end of
+//! the link. [`TestDevice`] is all of it together, with what applications do.
 #![forbid(unsafe_code)]
 
 pub mod board;
@@ -281,7 +281,8 @@ impl TestDevice {
         self.cloud.as_mut().expect("a connection was made")
     }
 
-    /// Transfers bytes in both directions until there are none, and closes the connection when the kernel wants no link.
+    /// Transfers bytes in both directions until there are none, and closes the connection when the kernel wants no
+    /// link.
     pub fn pump(&mut self) {
         loop {
             let sent = self.pump_up();

@@ -1,7 +1,7 @@
 //! The dispatch of system calls: a line a call, in the order of the slots' topics.
 //!
-//! Each line names the function of the call and the tables it may read or change. The function reads its arguments, acts
-//! and writes its results, in its topic's own file.
+//! Each line names the function of the call and the tables it may read or change. The function reads its arguments,
+//! acts and writes its results, in its topic's own file.
 
 use abi::memory::RETIRED_SLOTS;
 use abi::{Call, Status};

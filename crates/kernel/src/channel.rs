@@ -73,8 +73,8 @@ impl Channels {
         self.slots.iter_mut().flatten().find(|channel| is_it(&channel.core))
     }
 
-    /// The MQTT channel with this handle. A channel of another type is `INVALIDHANDLE`: no status says "wrong type", and
-    /// the variable is the wrong one either way (D81).
+    /// The MQTT channel with this handle. A channel of another type is `INVALIDHANDLE`: no status says "wrong type",
+    /// and the variable is the wrong one either way (D81).
     pub(crate) fn mqtt(&mut self, handle: u32) -> Result<(&mut ChannelCore, &mut Mqtt), Status> {
         match self.by_handle(handle)? {
             Channel { core, protocol: Protocol::Mqtt(mqtt) } => Ok((core, mqtt)),
@@ -162,8 +162,8 @@ impl Channels {
 }
 
 impl Channel {
-    /// The channel has lost its connection. What was received stays readable, requests in flight get a response, and the
-    /// application is notified once (D31, D50, D53).
+    /// The channel has lost its connection. What was received stays readable, requests in flight get a response, and
+    /// the application is notified once (D31, D50, D53).
     fn disconnect(&mut self, notifications: &mut Notifications, port: &mut Port<'_>, reason: ClosureReason) {
         let Self { core, protocol } = self;
         if !core.is_connected() {
@@ -176,7 +176,8 @@ impl Channel {
         for _ in 0..responses {
             notifications.post(port, core.target, EventType::ChannelDataReadable);
         }
-        // The loss of the network is reported even for a finished exchange, because every channel must learn of it (N66).
+        // The loss of the network is reported even for a finished exchange, because every channel must learn of it
+        // (N66).
         if reason == ClosureReason::NetworkDisconnected || !protocol.is_finished() {
             notifications.post(port, core.target, EventType::ChannelNotConnected);
         }

@@ -76,8 +76,8 @@ impl Kernel {
         written
     }
 
-    /// The application has one more network handle. It is notified at once if the link is up already, so that it need not
-    /// ask (D21).
+    /// The application has one more network handle. It is notified at once if the link is up already, so that it need
+    /// not ask (D21).
     pub(crate) fn network_requested(&mut self, port: &mut Port<'_>, target: NotificationTarget) {
         // For the new handle this is the initial status; registrations for system events see a change.
         if self.network.take_status_change(port.now, self.clock.is_set()) {

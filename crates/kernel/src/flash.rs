@@ -91,8 +91,8 @@ pub(crate) fn read(
     Ok(())
 }
 
-/// `mvExternalFlashWriteBlocking`, page by page. It only clears bits: erasing a sector for it would destroy what else is
-/// in the sector (D106).
+/// `mvExternalFlashWriteBlocking`, page by page. It only clears bits: erasing a sector for it would destroy what else
+/// is in the sector (D106).
 pub(crate) fn write(
     flash: &FlashHandles,
     port: &mut Port<'_>,

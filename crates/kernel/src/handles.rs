@@ -1,8 +1,8 @@
 //! Allocation of handles.
 //!
 //! A handle is a number whose successor an application cannot guess and which it never meets twice (D06), so that code
-//! which uses a stale handle or computes one fails at once. The handle does not encode what it names: each table looks up
-//! its own handles only, so a handle of another kind is simply not found.
+//! which uses a stale handle or computes one fails at once. The handle does not encode what it names: each table looks
+//! up its own handles only, so a handle of another kind is simply not found.
 
 use crate::rng::Rng;
 

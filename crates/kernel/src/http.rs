@@ -104,8 +104,8 @@ impl Response {
         &self.headers[..usize::from(self.header_count)]
     }
 
-    /// Length of the first `count` header lines. It saturates, since lengths that exceed the ring are found out when the
-    /// content arrives.
+    /// Length of the first `count` header lines. It saturates, since lengths that exceed the ring are found out when
+    /// the content arrives.
     fn header_length(&self, count: usize) -> u32 {
         self.headers()[..count].iter().fold(0, |sum, length| u32::saturating_add(sum, *length))
     }

@@ -1,4 +1,5 @@
-//! Items from the cloud: the head of an item is collected here, its content is written to the application's receive ring.
+//! Items from the cloud: the head of an item is collected here, its content is written to the application's receive
+//! ring.
 
 use link::bytes::HeadBuffer;
 use link::http::ResponseHead;
@@ -36,8 +37,8 @@ pub(crate) struct Progress {
     pub announce: bool,
 }
 
-/// Receives one fragment of an item that has a head. `on_head` checks the head and stores it in the protocol's state; it
-/// is called once an item, before any content is stored.
+/// Receives one fragment of an item that has a head. `on_head` checks the head and stores it in the protocol's state;
+/// it is called once an item, before any content is stored.
 pub(crate) fn receive_item<H>(
     inbox: &mut Inbox,
     memory: &mut dyn Memory,

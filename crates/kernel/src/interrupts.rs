@@ -1,7 +1,7 @@
 //! Fast interrupts: lines whose handlers may pre-empt the hypervisor.
 //!
-//! The kernel records which lines are fast and which of them are enabled; the controller gets what follows from both and
-//! from the mask for all lines.
+//! The kernel records which lines are fast and which of them are enabled; the controller gets what follows from both
+//! and from the mask for all lines.
 
 use abi::Status;
 
@@ -80,8 +80,8 @@ pub(crate) fn usable_irq(irq: u32) -> Result<u16, Status> {
     Ok(irq as u16)
 }
 
-/// `mvSetFastInterrupt`. The line is disabled until it is enabled by call, so that no handler runs before the application
-/// is ready for it; a line that is fast already is unchanged (D108).
+/// `mvSetFastInterrupt`. The line is disabled until it is enabled by call, so that no handler runs before the
+/// application is ready for it; a line that is fast already is unchanged (D108).
 pub(crate) fn set(
     fast: &mut FastInterrupts,
     notifications: &Notifications,
@@ -129,8 +129,8 @@ pub(crate) fn disable(fast: &mut FastInterrupts, port: &mut Port<'_>, irq: u32) 
     Ok(())
 }
 
-/// `mvEnableAllFastInterrupts` and `mvDisableAllFastInterrupts`: masks all fast lines or none. Which lines are enabled one
-/// by one is remembered. The calls have no errors (D108).
+/// `mvEnableAllFastInterrupts` and `mvDisableAllFastInterrupts`: masks all fast lines or none. Which lines are enabled
+/// one by one is remembered. The calls have no errors (D108).
 #[expect(clippy::unnecessary_wraps, reason = "the dispatch treats all calls alike")]
 pub(crate) fn mask_all(fast: &mut FastInterrupts, port: &mut Port<'_>, masked: bool) -> Result<(), Status> {
     fast.is_masked = masked;

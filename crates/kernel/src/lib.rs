@@ -1,9 +1,9 @@
 //! The hypervisor's core: handles, notification centres, the network, channels and the system calls.
 //!
-//! It does no I/O, reads no clock, draws no randomness and allocates nothing: memory, interrupts, time and randomness are
-//! arguments, in [`Boot`] once and in a [`Port`] with each call. The same kernel therefore runs in a virtual device, in a
-//! simulation and in the secure world of a processor. Its tables are of fixed size, named in [`limits`]; the bytes of
-//! messages are in the application's own ring buffers.
+//! It does no I/O, reads no clock, draws no randomness and allocates nothing: memory, interrupts, time and randomness
+//! are arguments, in [`Boot`] once and in a [`Port`] with each call. The same kernel therefore runs in a virtual
+//! device, in a simulation and in the secure world of a processor. Its tables are of fixed size, named in [`limits`];
+//! the bytes of messages are in the application's own ring buffers.
 //!
 //! Each topic has a file with its state (`network.rs`) and one with its system calls (`network/calls.rs`); `calls.rs`
 //! dispatches to the latter and gives each call the tables it may touch.
@@ -12,14 +12,14 @@
 //!
 //! * A branch into the call page becomes [`Kernel::call`]; the [`Outcome`] says what to do with the processor.
 //! * While [`Kernel::wants_link`] is true the port makes, and keeps up, one connection to the cloud, and reports what
-//!   happens to it as a [`LinkInput`] to [`Kernel::handle`]. When `wants_link` becomes false while there is a connection,
-//!   the port sends what [`Kernel::transmit`] still gives (a `BYE`), closes the connection and reports
-//!   [`LinkLoss::Requested`]; `wants_link` stays false until it did, even if the link is wanted again meanwhile. It does
-//!   the same when `handle` returns a [`Violation`].
+//!   happens to it as a [`LinkInput`] to [`Kernel::handle`]. When `wants_link` becomes false while there is a
+//!   connection, the port sends what [`Kernel::transmit`] still gives (a `BYE`), closes the connection and reports
+//!   [`LinkLoss::Requested`]; `wants_link` stays false until it did, even if the link is wanted again meanwhile. It
+//!   does the same when `handle` returns a [`Violation`].
 //! * After every entry into the kernel the port calls [`Kernel::transmit`] until it gives 0.
-//! * When [`Kernel::next_timeout`] is reached, the input is [`LinkInput::Timeout`]. It is the same input after each slice
-//!   of the application's run while [`Kernel::has_waiting_records`] is true, which keeps "one record, one interrupt"
-//!   (D11); a port that sees handlers being entered may call [`Kernel::interrupt_taken`] instead.
+//! * When [`Kernel::next_timeout`] is reached, the input is [`LinkInput::Timeout`]. It is the same input after each
+//!   slice of the application's run while [`Kernel::has_waiting_records`] is true, which keeps "one record, one
+//!   interrupt" (D11); a port that sees handlers being entered may call [`Kernel::interrupt_taken`] instead.
 //! * The port reports what only it can know: [`Kernel::application_restarted`], [`Kernel::debugger_attached`],
 //!   [`Kernel::fetching_update`], [`Kernel::update_downloaded`]. It takes the messages of a factory test with
 //!   [`Kernel::take_test_log`].
@@ -106,10 +106,10 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// A kernel before the start of its device, for memory that is set up before the program runs: a kernel is too large
-    /// for the stack of a small processor. It must be started by [`Self::start`] before anything else. It is all zero
-    /// bytes, because a copy of its state in flash would take a quarter of what the kernel may have (D111); whatever is
-    /// not zero at the start is set by [`Self::start`].
+    /// A kernel before the start of its device, for memory that is set up before the program runs: a kernel is too
+    /// large for the stack of a small processor. It must be started by [`Self::start`] before anything else. It is all
+    /// zero bytes, because a copy of its state in flash would take a quarter of what the kernel may have (D111);
+    /// whatever is not zero at the start is set by [`Self::start`].
     pub const EMPTY: Self = Self {
         boot: Boot {
             device_id: [0; 34],
@@ -198,14 +198,14 @@ impl Kernel {
         self.system_events.update_downloaded(&mut self.notifications, port);
     }
 
-    /// Makes the time of day follow the port's time, once the cloud has sent it: the port's time runs at another speed than
-    /// the cloud's (D141). To be called again after each start of the kernel.
+    /// Makes the time of day follow the port's time, once the cloud has sent it: the port's time runs at another speed
+    /// than the cloud's (D141). To be called again after each start of the kernel.
     pub fn run_clock_free(&mut self) {
         self.clock.run_free();
     }
 
-    /// The next message of a factory test for the factory's console: when it was posted, and how many bytes of `text` it
-    /// fills. The port takes messages whenever the console has room.
+    /// The next message of a factory test for the factory's console: when it was posted, and how many bytes of `text`
+    /// it fills. The port takes messages whenever the console has room.
     pub fn take_test_log(
         &mut self,
         port: &mut Port<'_>,

@@ -59,7 +59,8 @@ pub const MAX_ANNOUNCED_MESSAGES: usize = 8;
 /// Readable items of one channel: messages, and one for each response that can be pending, so that a response never
 /// waits for space (D44, D80): publishes, connect, subscribe, unsubscribe, disconnect.
 pub const MAX_READABLE_ITEMS: usize = MAX_MESSAGES + MAX_PUBLISHES + 4;
-/// Requests of one channel that wait to be sent: publishes, and one each of connect, subscribe, unsubscribe, disconnect.
+/// Requests of one channel that wait to be sent: publishes, and one each of connect, subscribe, unsubscribe,
+/// disconnect.
 pub const MAX_OUTGOING_ITEMS: usize = MAX_PUBLISHES + 4;
 
 /// Headers in one HTTP request.
@@ -76,8 +77,8 @@ pub const MAX_LOG_MESSAGE: u32 = 1024;
 /// Log messages stored until the cloud has acknowledged them: their lengths and times are in the kernel (D84).
 pub const MAX_LOG_MESSAGES: usize = 128;
 
-/// Time without an open link until the kernel connects by itself, if the bundle sets none: a day, so that an application
-/// that wants to be offline is (D104).
+/// Time without an open link until the kernel connects by itself, if the bundle sets none: a day, so that an
+/// application that wants to be offline is (D104).
 pub const DEFAULT_CHECK_IN_INTERVAL: Duration = Duration::from_secs(86_400);
 /// How long the kernel stays connected for a check-in (N17, D104).
 pub const CHECK_IN_DURATION: Duration = Duration::from_secs(5);

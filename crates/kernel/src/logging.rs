@@ -58,8 +58,8 @@ impl Logging {
         self.is_enabled = enabled;
     }
 
-    /// The connection is gone. What was not acknowledged is sent again on the next one with the same numbers, so that the
-    /// cloud can drop duplicates.
+    /// The connection is gone. What was not acknowledged is sent again on the next one with the same numbers, so that
+    /// the cloud can drop duplicates.
     pub(crate) fn connection_lost(&mut self) {
         self.sent = 0;
     }
@@ -95,15 +95,15 @@ impl Logging {
         let before = (0..self.sent).filter_map(|index| self.lengths.get(index)).map(u32::from).sum();
         let read = self.ring.map(|ring| ring.read(memory, before, text));
         if read != Some(Ok(())) {
-            // The application made its buffer unreadable (D33). The line keeps its number and time, because a gap in the
-            // numbers would be reported as lost messages.
+            // The application made its buffer unreadable (D33). The line keeps its number and time, because a gap in
+            // the numbers would be reported as lost messages.
             text.fill(b'?');
         }
         self.sent += 1;
     }
 
-    /// The buffer is the application's again and the messages in it are dropped. Sequence numbers go on, so that the cloud
-    /// sees how many are missing.
+    /// The buffer is the application's again and the messages in it are dropped. Sequence numbers go on, so that the
+    /// cloud sees how many are missing.
     pub(crate) fn remove_buffer(&mut self) {
         self.drop_front(self.lengths.len());
         self.sent = 0;
@@ -116,8 +116,8 @@ impl Logging {
         self.ring = Some(Ring::new(span));
     }
 
-    /// Stores a message of the application. Its length is checked before the space, because the first is a property of the
-    /// message and the second may change (D85).
+    /// Stores a message of the application. Its length is checked before the space, because the first is a property of
+    /// the message and the second may change (D85).
     fn post(&mut self, port: &mut Port<'_>, message: u32, length: u32) -> Result<(), Status> {
         // The argument is a `uint16_t`: the register's upper half is undefined by the calling convention (D85).
         let length = length & 0xffff;

@@ -297,8 +297,8 @@ impl Mqtt {
         is_now
     }
 
-    /// Removes the message or notice at the head, which has been read. Returns whether to announce another one for it, so
-    /// that there are as many events as items in the end (D12).
+    /// Removes the message or notice at the head, which has been read. Returns whether to announce another one for it,
+    /// so that there are as many events as items in the end (D12).
     fn finish_read(&mut self) -> bool {
         self.readable.drop_first();
         let has_more = self.unannounced > 0;
@@ -325,9 +325,9 @@ impl Mqtt {
         if self.readable.push(readable) { Ok(()) } else { Err(violation::ITEMS_EXCEEDED) }
     }
 
-    /// Answers every request in flight with `NOTCONNECTED`, because every accepted request gets a response and the cloud
-    /// cannot give it any more (D50, D53). Returns how many there were. The order is connect, subscribe, unsubscribe,
-    /// publishes, disconnect.
+    /// Answers every request in flight with `NOTCONNECTED`, because every accepted request gets a response and the
+    /// cloud cannot give it any more (D50, D53). Returns how many there were. The order is connect, subscribe,
+    /// unsubscribe, publishes, disconnect.
     pub(crate) fn fail_in_flight(&mut self) -> u32 {
         let before = self.readable.len();
         let state = RequestState::NotConnected;
@@ -358,8 +358,8 @@ impl Mqtt {
         (self.readable.len() - before) as u32
     }
 
-    /// The status of a read of an item that is not at the head: the order of arrival matters to MQTT, so items cannot be
-    /// read out of order (D44).
+    /// The status of a read of an item that is not at the head: the order of arrival matters to MQTT, so items cannot
+    /// be read out of order (D44).
     #[cold]
     fn status_when_unreadable(&self, core: &ChannelCore) -> Status {
         if self.readable.is_empty() { core.status_when_empty() } else { Status::WrongDataRequested }
@@ -380,8 +380,8 @@ fn string_span(string: SizedString) -> Result<Span, MemoryFault> {
     Span::readable(string.data, string.length)
 }
 
-/// Whether a string is absent. A length of 0 with a pointer is the empty string: an empty client id is for the broker to
-/// judge (D41).
+/// Whether a string is absent. A length of 0 with a pointer is the empty string: an empty client id is for the broker
+/// to judge (D41).
 fn is_missing(string: SizedString) -> bool {
     string.data == 0 && string.length == 0
 }

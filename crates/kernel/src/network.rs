@@ -133,8 +133,8 @@ impl Network {
         self.handles.iter().flatten().any(|known| known.handle == handle)
     }
 
-    /// Whether log messages may use the link. They use any link that is up, but not one that the application has asked to
-    /// be without: it would pay for traffic it does not expect (D71, N26).
+    /// Whether log messages may use the link. They use any link that is up, but not one that the application has asked
+    /// to be without: it would pay for traffic it does not expect (D71, N26).
     pub(crate) fn carries_logs(&self) -> bool {
         self.is_open() && (!self.ever_requested || self.count() > 0)
     }
@@ -228,8 +228,8 @@ impl Network {
         };
     }
 
-    /// If the link is not wanted, stops what is under way for it, short of ending a connection. Returns whether there is a
-    /// connection to end: without a reason to stay it ends at once, because a link costs energy and money (D24).
+    /// If the link is not wanted, stops what is under way for it, short of ending a connection. Returns whether there
+    /// is a connection to end: without a reason to stay it ends at once, because a link costs energy and money (D24).
     pub(crate) fn drop_unwanted(&mut self, clock_is_set: bool) -> bool {
         if self.is_wanted(clock_is_set) {
             return false;
@@ -332,8 +332,8 @@ fn reason_for_wake(wake_reason: WakeReason) -> NetworkReason {
     }
 }
 
-/// The pause after this many consecutive failures: it doubles, with jitter in its upper half, so that devices that failed
-/// together do not reconnect together (D23).
+/// The pause after this many consecutive failures: it doubles, with jitter in its upper half, so that devices that
+/// failed together do not reconnect together (D23).
 fn backoff(failures: u32, rng: &mut Rng) -> Duration {
     // Seven doublings exceed the maximum; more would overflow.
     let doubled = MIN_BACKOFF.saturating_mul(1 << failures.min(7));

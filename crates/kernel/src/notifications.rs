@@ -124,8 +124,8 @@ impl Notifications {
         irq.is_some_and(|irq| port.interrupts.is_enabled(irq) && port.interrupts.is_pending(irq))
     }
 
-    /// Writes the record to the next slot and pends the interrupt. The slot is overwritten whatever it contains: nothing
-    /// tells the kernel whether the application has read it (D10).
+    /// Writes the record to the next slot and pends the interrupt. The slot is overwritten whatever it contains:
+    /// nothing tells the kernel whether the application has read it (D10).
     fn deliver(&mut self, port: &mut Port<'_>, posted: PendingRecord) {
         let mut centres = self.centres.iter_mut().flatten();
         let Some(centre) = centres.find(|centre| centre.handle == posted.centre) else { return };

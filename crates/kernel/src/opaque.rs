@@ -1,7 +1,7 @@
 //! Channels of opaque bytes: a stream in each direction, through the application's two rings.
 //!
-//! How the link cuts the bytes has no meaning, so what has arrived is readable at once, and what is in the send ring can
-//! be sent at once.
+//! How the link cuts the bytes has no meaning, so what has arrived is readable at once, and what is in the send ring
+//! can be sent at once.
 
 pub(crate) mod calls;
 

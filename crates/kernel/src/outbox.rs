@@ -173,7 +173,8 @@ impl Outbox {
 
     fn read_out(&mut self, memory: &dyn Memory, body: &mut [u8]) -> u32 {
         if self.ring.read(memory, 0, body).is_err() {
-            // The frame's header has promised this many bytes, but the application has made its buffer unreadable (D33).
+            // The frame's header has promised this many bytes, but the application has made its buffer unreadable
+            // (D33).
             body.fill(0);
         }
         let length = body.len() as u32;

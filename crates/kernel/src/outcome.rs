@@ -9,8 +9,8 @@ use sansio::Instant;
 pub enum Outcome {
     /// Return to the caller with this status in r0.
     Status(Status),
-    /// Save power until an interrupt that the application has enabled is pending, driving the kernel as usual meanwhile;
-    /// then return to the caller with `OKAY`.
+    /// Save power until an interrupt that the application has enabled is pending, driving the kernel as usual
+    /// meanwhile; then return to the caller with `OKAY`.
     Sleep {
         /// How deeply.
         mode: PowerSavingMode,

@@ -34,15 +34,17 @@ pub trait Interrupts {
     fn is_pending(&self, irq: u16) -> bool;
     /// Whether the application is in a handler (of any exception) as it makes this call.
     fn in_handler(&self) -> bool;
-    /// The part of the controller that makes lines fast. `None` (the default) if there is none, or while the application
-    /// is being stopped because a handler hung or interrupts flooded; after its restart they are available again.
+    /// The part of the controller that makes lines fast. `None` (the default) if there is none, or while the
+    /// application is being stopped because a handler hung or interrupts flooded; after its restart they are available
+    /// again.
     fn fast_lines(&mut self) -> Option<&mut dyn FastLines> {
         None
     }
 }
 
-/// Lines whose handlers may pre-empt the hypervisor's own threads. A fast line still belongs to the application; only its
-/// priority changes, and only the kernel sets its enable bit: what the application writes there itself has no effect.
+/// Lines whose handlers may pre-empt the hypervisor's own threads. A fast line still belongs to the application; only
+/// its priority changes, and only the kernel sets its enable bit: what the application writes there itself has no
+/// effect.
 pub trait FastLines {
     /// Where the application's vector table is (VTOR).
     fn vector_table(&self) -> u32;
@@ -97,8 +99,8 @@ pub trait ExternalFlash {
     fn size(&self) -> u32;
     /// Fills `into` from `address` on.
     fn read(&mut self, address: u32, into: &mut [u8]) -> Result<(), FlashFault>;
-    /// Programs bytes, all within one page of [`FLASH_PAGE`](crate::limits::FLASH_PAGE): each byte becomes (old AND new),
-    /// because programming turns ones to zeros and never back.
+    /// Programs bytes, all within one page of [`FLASH_PAGE`](crate::limits::FLASH_PAGE): each byte becomes (old AND
+    /// new), because programming turns ones to zeros and never back.
     fn program(&mut self, address: u32, bytes: &[u8]) -> Result<(), FlashFault>;
     /// Turns every bit of the sector that begins at `address` to one.
     fn erase_sector(&mut self, address: u32) -> Result<(), FlashFault>;

@@ -35,8 +35,8 @@ pub(crate) fn deep_sleep(
     Ok(Outcome::DeepSleep { mode, check_in_at: network.check_in_after_sleep() })
 }
 
-/// `mvRestart`. Applications call it while connected, so the network may be in use; only the download of an update is not
-/// cut short (D105).
+/// `mvRestart`. Applications call it while connected, so the network may be in use; only the download of an update is
+/// not cut short (D105).
 pub(crate) fn restart(network: &Network, port: &Port<'_>, mode: u32) -> Result<Outcome, Status> {
     port.require_thread_mode()?;
     let RestartMode::AutoApplyUpdate = RestartMode::from_raw(mode).ok_or(Status::ParameterFault)?;

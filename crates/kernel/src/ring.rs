@@ -1,7 +1,7 @@
 //! Ring buffers: the bytes are in the application's memory, the positions in the kernel.
 //!
-//! The application can write to its buffer at any time, so nothing in it is ever taken for a position or a length (D32),
-//! and it can change the memory's protection, so every access goes through the port's memory (D33).
+//! The application can write to its buffer at any time, so nothing in it is ever taken for a position or a length
+//! (D32), and it can change the memory's protection, so every access goes through the port's memory (D33).
 
 use crate::memory::{Memory, MemoryFault, Span};
 

@@ -1,7 +1,7 @@
 //! The kernel's pseudo-random numbers, from the seed in [`Boot`](crate::Boot).
 
-/// A pseudo-random number generator (xoshiro128++). It orders handles and spreads reconnections; it keeps no secret from
-/// anybody but the application itself, so it need not be cryptographic.
+/// A pseudo-random number generator (xoshiro128++). It orders handles and spreads reconnections; it keeps no secret
+/// from anybody but the application itself, so it need not be cryptographic.
 pub(crate) struct Rng {
     state: [u32; 4],
 }

@@ -1,7 +1,8 @@
-//! Random system calls, link losses and clouds: the kernel never panics, and writes nothing but out-parameters and buffers.
+//! Random system calls, link losses and clouds: the kernel never panics, and writes nothing but out-parameters and
+//! buffers.
 //!
-//! RAM is used in two halves. The lower one contains what the current call may write; the upper one contains the buffers
-//! that the kernel was given. Some pointers are invalid. Every write of the kernel is compared with both.
+//! RAM is used in two halves. The lower one contains what the current call may write; the upper one contains the
+//! buffers that the kernel was given. Some pointers are invalid. Every write of the kernel is compared with both.
 
 use std::collections::HashSet;
 

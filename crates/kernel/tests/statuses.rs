@@ -1,5 +1,5 @@
-//! The table of calls and statuses: every error that the interface documents is provoked here, or has a reason why it cannot
-//! be.
+//! The table of calls and statuses: every error that the interface documents is provoked here, or has a reason why it
+//! cannot be.
 
 use abi::channel::ChannelType;
 use abi::config::{ConfigKeyFetchParams, ConfigKeyToFetch, ConfigResponseReadItemParams};

@@ -16,7 +16,8 @@ use crate::memory::{Memory, MemoryFault, OutParam, Phase as _, Span, read_struct
 use crate::outbox::{Body, Sink, encode_string};
 use crate::port::Port;
 
-/// A connect request with all its structures copied. Its strings stay in the application's memory until they are encoded.
+/// A connect request with all its structures copied. Its strings stay in the application's memory until they are
+/// encoded.
 struct Connect {
     head: ConnectHead,
     host: Span,
@@ -53,7 +54,8 @@ struct Chain {
 }
 
 impl Connect {
-    /// Reads the request and all it points to, each nested structure once, since it could change between two reads (D01).
+    /// Reads the request and all it points to, each nested structure once, since it could change between two reads
+    /// (D01).
     fn read(memory: &dyn Memory, request: &MqttConnectRequest) -> Result<Self, MemoryFault> {
         let method = MqttAuthenticationMethod::from_raw(u32::from(request.authentication.method));
         let version = MqttProtocolVersion::from_raw(request.protocol_version);

@@ -50,8 +50,8 @@ pub(crate) fn next_readable(
     to.write_u32(port.memory, data_type.raw()).early()
 }
 
-/// `mvMqttReceiveMessage`. A message that does not fit the application's buffers stays readable, so that the application
-/// can come back with larger ones (D04).
+/// `mvMqttReceiveMessage`. A message that does not fit the application's buffers stays readable, so that the
+/// application can come back with larger ones (D04).
 pub(crate) fn receive(
     channels: &mut Channels,
     link: &mut DeviceLink,

@@ -1,5 +1,5 @@
-//! Topic aliases: a short topic is sent to the cloud once, and later publishes refer to it by number. Devices publish to
-//! few topics, and a topic is often longer than its payload (D113).
+//! Topic aliases: a short topic is sent to the cloud once, and later publishes refer to it by number. Devices publish
+//! to few topics, and a topic is often longer than its payload (D113).
 
 use crate::limits::{MAX_ALIASED_TOPIC, TOPIC_ALIASES};
 use crate::memory::{Memory, MemoryFault, Span};

@@ -40,7 +40,8 @@ pub(crate) fn request(
     Ok(target)
 }
 
-/// `mvReleaseNetwork`; returns the handle, whose channels lose their network even if another handle keeps the link up (N77).
+/// `mvReleaseNetwork`; returns the handle, whose channels lose their network even if another handle keeps the link up
+/// (N77).
 pub(crate) fn release(network: &mut Network, port: &mut Port<'_>, handle: u32) -> Result<u32, Status> {
     let handle = HandleParam::check(port.memory, handle).early()?;
     let released = handle.value;

@@ -13,8 +13,8 @@ impl Network {
         self.last_open + self.check_in_interval
     }
 
-    /// When a device that sleeps deeply must wake for a check-in. It forgets a pause that is running, so it sleeps at least
-    /// until the end of that.
+    /// When a device that sleeps deeply must wake for a check-in. It forgets a pause that is running, so it sleeps at
+    /// least until the end of that.
     pub(crate) fn check_in_after_sleep(&self) -> Instant {
         match self.link {
             LinkState::Backoff { until } => until.max(self.check_in_at()),

@@ -94,8 +94,8 @@ pub(crate) fn read_complete(
     Ok(())
 }
 
-/// What was received before the connection was lost can be read (N68, N70); when nothing is left, the channel answers as
-/// closed (D31).
+/// What was received before the connection was lost can be read (N68, N70); when nothing is left, the channel answers
+/// as closed (D31).
 fn require_readable(core: &ChannelCore) -> Result<(), Status> {
     if core.inbox.ring().used() > 0 { Ok(()) } else { core.require_connected() }
 }
