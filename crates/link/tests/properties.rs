@@ -433,7 +433,7 @@ fn device_stream() -> Vec<u8> {
 }
 
 #[test]
-fn a_cable_cut_at_any_byte_breaks_no_rule_and_leaves_no_trace_in_the_cloud() {
+fn a_link_cut_at_any_byte_breaks_no_rule_and_leaves_no_trace_in_the_cloud() {
     let stream = device_stream();
     assert!(stream.len() > MAX_FRAME_BODY + 20);
     for cut in 0..=stream.len() {
@@ -451,7 +451,7 @@ fn a_cable_cut_at_any_byte_breaks_no_rule_and_leaves_no_trace_in_the_cloud() {
 }
 
 #[test]
-fn a_cable_cut_at_any_byte_leaves_the_device_ready_for_the_next_connection() {
+fn a_link_cut_at_any_byte_leaves_the_device_ready_for_the_next_connection() {
     let (mut pair, channel) = Pair::with_channel(ChannelType::Mqtt);
     pair.cloud_sends(channel, to_device::MESSAGE, b"\x00\x01", &[b'm'; 600]);
     pair.cloud.send_time(WALL);

@@ -14,8 +14,8 @@ use crate::ledger::Ledger;
 
 const COMPLETED: u32 = MqttRequestState::RequestCompleted.raw();
 
-/// The answer to a request about filters.
-struct Codes {
+/// The answer to a subscribe or unsubscribe request.
+struct FilterAnswer {
     state: u32,
     correlation: u32,
     codes: Vec<u32>,
@@ -112,7 +112,7 @@ impl Application {
         count(answer.request_state, cx.ledger);
     }
 
-    fn read_codes(&self, call: Call, slot: usize, cx: &mut Context<'_>) -> Codes {
+    fn read_codes(&self, call: Call, slot: usize, cx: &mut Context<'_>) -> FilterAnswer {
         let host = &mut *cx.host;
         let response = MqttSubscribeResponse {
             request_state: host.allocate(4),
@@ -125,7 +125,7 @@ impl Application {
         let channel = self.channels[slot].as_ref().expect("an open channel");
         assert_eq!(host.call(call, &[channel.handle, at]), Status::Okay, "{}", call.name());
         let count = host.u32(response.reason_codes_len);
-        Codes {
+        FilterAnswer {
             state: host.u32(response.request_state),
             correlation: host.u32(response.correlation_id),
             codes: (0..count).map(|index| host.u32(response.reason_codes + 4 * index)).collect(),
