@@ -32,7 +32,7 @@ impl Header {
     pub fn encode(self, out: &mut [u8; MAX_HEADER]) -> usize {
         let mut groups = [0; varint::MAX_64];
         let count = varint::encode(u64::from(self.length) << 1 | u64::from(self.more), &mut groups);
-        // Two groups are enough for a length of at most 4096; this also tells the compiler.
+        // Two groups are enough for a length of at most 4096, so this only removes a bounds check.
         let count = count.min(MAX_HEADER - 1);
         out[0] = self.kind << 4 | self.channel & 0x0f;
         out[1..=count].copy_from_slice(&groups[..count]);

@@ -40,7 +40,7 @@ pub struct Context<'a> {
     /// What happened.
     pub trace: &'a Trace,
     /// Faults have stopped: nothing new is begun, what is pending is finished.
-    pub quiet: bool,
+    pub is_recovering: bool,
 }
 
 /// One start of an application.
@@ -123,11 +123,11 @@ impl Application {
         } else {
             self.poll(cx);
         }
-        if cx.quiet { self.finish(cx) } else { self.begin(cx) }
+        if cx.is_recovering { self.finish(cx) } else { self.begin(cx) }
     }
 
     fn is_asleep(&mut self, cx: &mut Context<'_>) -> bool {
-        if cx.quiet {
+        if cx.is_recovering {
             return false;
         }
         let now = cx.host.now();

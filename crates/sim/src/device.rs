@@ -31,13 +31,13 @@ pub struct Environment<'a> {
     /// What happened.
     pub trace: &'a Trace,
     /// Whether faults have stopped.
-    pub quiet: bool,
+    pub is_recovering: bool,
 }
 
 impl Environment<'_> {
     fn context<'b>(&'b mut self, host: &'b mut KernelHost) -> Context<'b> {
         let (rng, ledger) = (&mut *self.rng, &mut *self.ledger);
-        Context { host, rng, ledger, trace: self.trace, quiet: self.quiet }
+        Context { host, rng, ledger, trace: self.trace, is_recovering: self.is_recovering }
     }
 }
 
@@ -74,7 +74,7 @@ impl Device {
         }
         self.host.set_now(now);
         self.application.act(&mut environment.context(&mut self.host));
-        let pause = if environment.quiet { 100_000 } else { 400_000 };
+        let pause = if environment.is_recovering { 100_000 } else { 400_000 };
         self.next_action = now + Duration::from_micros(1 + environment.rng.below(pause));
         true
     }

@@ -53,12 +53,14 @@ pub struct World {
     links: BTreeMap<u32, Link>,
     sockets: BTreeMap<u32, Socket>,
     broker: Broker,
-    next_name: u32,
-    quiet: bool,
+    last_id: u32,
+    /// Faults have stopped.
+    is_recovering: bool,
     next_fault: Instant,
     next_message: Instant,
-    cloud_back: Instant,
-    broker_back: Instant,
+    /// While these are later than now, the cloud and the broker accept no connections.
+    cloud_up_at: Instant,
+    broker_up_at: Instant,
     link_delay: Delay,
     socket_delay: Delay,
 }
@@ -86,7 +88,7 @@ macro_rules! environment {
             rng: &mut $world.rng,
             ledger: &mut $world.ledger,
             trace: &$world.trace,
-            quiet: $world.quiet,
+            is_recovering: $world.is_recovering,
         }
     };
 }
@@ -105,12 +107,12 @@ impl World {
             devices: Vec::new(),
             links: BTreeMap::new(),
             sockets: BTreeMap::new(),
-            next_name: 0,
-            quiet: false,
+            last_id: 0,
+            is_recovering: false,
             next_fault: Instant::from_secs(1),
             next_message: Instant::ZERO,
-            cloud_back: Instant::ZERO,
-            broker_back: Instant::ZERO,
+            cloud_up_at: Instant::ZERO,
+            broker_up_at: Instant::ZERO,
             link_delay: Delay::SHORT,
             socket_delay: Delay::SHORT,
         };
@@ -172,9 +174,9 @@ impl World {
         self.execute_for_broker() || worked
     }
 
-    fn name(&mut self) -> u32 {
-        self.next_name += 1;
-        self.next_name
+    fn next_id(&mut self) -> u32 {
+        self.last_id += 1;
+        self.last_id
     }
 
     fn is_settled(&self) -> bool {

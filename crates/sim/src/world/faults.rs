@@ -12,7 +12,7 @@ impl World {
         if self.next_message <= self.now {
             self.publish();
             self.next_message =
-                if self.quiet { Instant::MAX } else { self.random_after(Duration::from_millis(400)) };
+                if self.is_recovering { Instant::MAX } else { self.random_after(Duration::from_millis(400)) };
             worked = true;
         }
         if self.next_fault <= self.now {
@@ -25,10 +25,10 @@ impl World {
 
     /// From now on there are no faults, and applications begin nothing new.
     pub(super) fn stop_faults(&mut self) {
-        self.quiet = true;
+        self.is_recovering = true;
         self.next_fault = Instant::MAX;
         self.next_message = Instant::MAX;
-        (self.cloud_back, self.broker_back) = (Instant::ZERO, Instant::ZERO);
+        (self.cloud_up_at, self.broker_up_at) = (Instant::ZERO, Instant::ZERO);
         (self.link_delay, self.socket_delay) = (Delay::SHORT, Delay::SHORT);
         self.trace.record(self.now, "world", || "no more faults".to_owned());
         for device in &mut self.devices {
@@ -73,7 +73,7 @@ impl World {
     /// A link breaks at any byte; each end notices at a time of its own.
     fn cut_link(&mut self) {
         let open: Vec<u32> =
-            self.links.iter().filter(|(_, c)| c.opens.is_none()).map(|(id, _)| *id).collect();
+            self.links.iter().filter(|(_, link)| link.opens.is_none()).map(|(id, _)| *id).collect();
         if open.is_empty() {
             return;
         }
@@ -95,7 +95,7 @@ impl World {
 
     fn cut_socket(&mut self) {
         let open: Vec<u32> =
-            self.sockets.iter().filter(|(_, w)| w.opens.is_none()).map(|(id, _)| *id).collect();
+            self.sockets.iter().filter(|(_, socket)| socket.opens.is_none()).map(|(id, _)| *id).collect();
         if open.is_empty() {
             return;
         }
@@ -130,9 +130,9 @@ impl World {
 
     fn restart_cloud(&mut self) {
         self.trace.record(self.now, "world", || "the cloud restarts".to_owned());
-        self.cloud_back = self.now + random_below(Duration::from_secs(8), &mut self.rng);
+        self.cloud_up_at = self.now + random_below(Duration::from_secs(8), &mut self.rng);
         for id in self.links.keys().copied().collect::<Vec<_>>() {
-            self.relay_gone(id);
+            self.drop_relay(id);
             let noticed = self.now + random_below(Duration::from_secs(20), &mut self.rng);
             let link = self.links.get_mut(&id).expect("it is in the list");
             let down = link.down.in_flight() as u64;
@@ -143,7 +143,7 @@ impl World {
 
     fn restart_broker(&mut self) {
         self.trace.record(self.now, "world", || "the broker restarts".to_owned());
-        self.broker_back = self.now + random_below(Duration::from_secs(8), &mut self.rng);
+        self.broker_up_at = self.now + random_below(Duration::from_secs(8), &mut self.rng);
         self.broker.restart();
     }
 }

@@ -81,7 +81,7 @@ impl World {
     }
 
     fn dial(&mut self, number: usize) {
-        let id = self.name();
+        let id = self.next_id();
         let opens = self.link_delay.after(self.now, &mut self.rng);
         self.links.insert(id, Link::new(number, opens));
         self.devices[number].link = Some(id);
@@ -108,7 +108,7 @@ impl World {
     }
 
     fn open_link(&mut self, id: u32) -> bool {
-        let fails = self.now < self.cloud_back || (!self.quiet && self.rng.one_in(12));
+        let fails = self.now < self.cloud_up_at || (!self.is_recovering && self.rng.one_in(12));
         let link = self.links.get_mut(&id).expect("it is in the list");
         let number = link.device;
         let is_attached = self.devices[number].link == Some(id);
@@ -145,7 +145,7 @@ impl World {
         let link = self.links.get_mut(&id).expect("it is in the list");
         match link.up.take(self.now, max) {
             Some(Arrival::Bytes(bytes)) => self.drive_relay(id, Input::LinkReceived(&bytes)),
-            Some(Arrival::End) if link.relay.is_some() => self.relay_gone(id),
+            Some(Arrival::End) if link.relay.is_some() => self.drop_relay(id),
             _ => return false,
         }
         true
@@ -173,7 +173,7 @@ impl World {
 
     /// The cloud drops a relay without BYE: its connections break off, and no DISCONNECT is sent, so that brokers
     /// publish the wills (D52).
-    pub(super) fn relay_gone(&mut self, id: u32) {
+    pub(super) fn drop_relay(&mut self, id: u32) {
         let link = self.links.get_mut(&id).expect("it is in the list");
         link.relay = None;
         link.down.end(self.now);
@@ -233,7 +233,7 @@ impl World {
             Output::OpenConnection { connection, target } => {
                 assert_eq!((&target.host[..], target.port), ("broker", 1883));
                 let opens = self.socket_delay.after(now, rng);
-                let name = self.name();
+                let name = self.next_id();
                 self.sockets.insert(name, Socket::new(id, connection, opens));
             }
             Output::ConnectionSend { connection, bytes } => self.socket(id, connection).unsent.extend(bytes),
@@ -277,7 +277,7 @@ impl World {
     }
 
     fn open_socket(&mut self, id: u32) -> bool {
-        let fails = self.now < self.broker_back || (!self.quiet && self.rng.one_in(15));
+        let fails = self.now < self.broker_up_at || (!self.is_recovering && self.rng.one_in(15));
         if !self.sockets[&id].has_relay {
             self.sockets.remove(&id);
             return true;
