@@ -83,7 +83,7 @@ fn serves_and_stops(
 #[test]
 fn a_cloud_whose_log_is_not_read_serves_and_stops() {
     within(LIMIT, |processes| {
-        serves_and_stops(processes, &["--log-level", "trace"], None, Some(&FullPipe::new()))
+        serves_and_stops(processes, &["--log-level", "trace"], None, Some(&FullPipe::new()));
     });
 }
 

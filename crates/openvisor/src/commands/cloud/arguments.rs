@@ -47,6 +47,7 @@ Examples:
   openvisor cloud --data ./cloud --limit connections=500 --limit log_lines_a_second=0";
 
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent flag of the command line")]
 #[command(after_help = limits_help::append_to(EXAMPLES))]
 pub(crate) struct CloudArguments {
     /// The cloud's data folder; created at the first start
