@@ -1,9 +1,7 @@
 //! Archives that are accepted, and those that are not.
 
-mod support;
-
 use bundle::{Bundle, BundleError, Capacity, FlashMemory, Policies};
-use support::{FLASH, File, Layer, bundle, hostile, manifest, zip};
+use test_bundles::{FLASH, File, Layer, bundle, hostile, manifest, zip};
 
 const IMAGE: &[u8] = b"an application, which nothing here executes";
 
@@ -25,7 +23,7 @@ fn a_handmade_bundle_is_read() {
 #[test]
 fn entries_may_be_deflated_and_in_any_order() {
     let manifest = File::deflated("manifest", &manifest(&[Layer::image(IMAGE)], &[]));
-    let layer = File::deflated(&support::hex(&support::sha256(IMAGE)), IMAGE);
+    let layer = File::deflated(&test_bundles::hex(&test_bundles::sha256(IMAGE)), IMAGE);
     assert!(Bundle::read(&zip(&[manifest, layer]), CAPACITY).is_ok());
 }
 

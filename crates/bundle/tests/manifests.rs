@@ -1,12 +1,10 @@
 //! Manifests byte by byte, and their signatures.
 
-mod support;
-
 use bundle::{
     Bundle, Capacity, ConnectivityPolicy, CrashPolicy, DebugPolicy, KeyError, Policies, PublicKey,
     SigningKey, UpdatePolicy,
 };
-use support::{FLASH, File, Layer, bundle, field, manifest, number, zip};
+use test_bundles::{FLASH, File, Layer, bundle, field, manifest, number, zip};
 
 const CAPACITY: Capacity = Capacity { internal_flash: FLASH as u32, external_flash: 4 << 20 };
 
@@ -84,7 +82,7 @@ fn what_is_written_is_that_manifest_in_bytes() {
     let file = Bundle::write(IMAGE, &policies(), CAPACITY, None).expect("written");
     let bundle = Bundle::read(&file, CAPACITY).expect("read");
     assert_eq!(unsigned()[..2], [0x12, 0x61], "it begins with field 2");
-    assert_eq!(bundle.manifest_hash()[..], support::sha256(&unsigned()));
+    assert_eq!(bundle.manifest_hash()[..], test_bundles::sha256(&unsigned()));
 }
 
 #[test]

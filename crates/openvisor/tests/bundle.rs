@@ -2,16 +2,13 @@
 
 mod support;
 
-#[path = "../../bundle/tests/support/mod.rs"]
-mod archives;
-
 use std::path::Path;
 use std::time::Duration;
 
-use archives::{File, Layer, field, hostile, manifest, number, zip};
 use serde_json::Value;
 use support::fixtures::{Mosquitto, SAMPLE, SAMPLE_BIN, text};
 use support::{Processes, within};
+use test_bundles::{File, Layer, field, hostile, manifest, number, zip};
 
 const LIMIT: Duration = Duration::from_mins(2);
 
@@ -61,7 +58,7 @@ fn the_policies_given_to_create_are_shown() {
         assert_eq!(value["debug"]["debug_auth_pubkey"].as_str().map(str::len), Some(130));
         assert_eq!(value["signer_id"], Value::Null);
         let image = std::fs::read(SAMPLE_BIN).unwrap();
-        assert_eq!(value["layers"][0]["fetch_hash"], archives::hex(&archives::sha256(&image)));
+        assert_eq!(value["layers"][0]["fetch_hash"], test_bundles::hex(&test_bundles::sha256(&image)));
         assert_eq!(value["layers"][0]["length"], image.len());
         let table = done(processes, &["bundle", "show", text(&bundle)]);
         assert!(table.contains("minimum check-in time   3600 s"), "{table}");
@@ -80,7 +77,7 @@ fn a_bundle_is_made_as_zip_programs_read_it() {
         let python = processes.tool("python3", ["-c", script, text(&bundle)]);
         assert_eq!(python.code(), 0, "{}", python.err.text());
         let image = std::fs::read(SAMPLE_BIN).unwrap();
-        let name = archives::hex(&archives::sha256(&image));
+        let name = test_bundles::hex(&test_bundles::sha256(&image));
         assert_eq!(python.out.text().lines().next(), Some(format!("{name} manifest").as_str()));
     });
 }

@@ -1,12 +1,16 @@
-//! Archives and manifests built by hand from the tables of the formats, valid and hostile ones.
-#![allow(dead_code, reason = "each test file uses a part of it")]
+//! Application bundles for tests: archives and manifests built by hand from the tables of their formats, so that hostile
+//! ones can be built too.
+//!
+//! Terms are defined in `docs/glossary.md`.
+#![forbid(unsafe_code)]
 
 /// SHA-256, as ring computes it.
-pub(crate) fn sha256(bytes: &[u8]) -> Vec<u8> {
+pub fn sha256(bytes: &[u8]) -> Vec<u8> {
     ring::digest::digest(&ring::digest::SHA256, bytes).as_ref().to_vec()
 }
 
-pub(crate) fn hex(bytes: &[u8]) -> String {
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
     bytes
         .iter()
         .flat_map(|byte| [byte >> 4, byte & 15])
@@ -15,15 +19,15 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 /// Bytes of the application's internal flash.
-pub(crate) const FLASH: usize = 0x10_0000;
+pub const FLASH: usize = 0x10_0000;
 
 /// A protobuf field of wire type 2: bytes, or a message.
-pub(crate) fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+pub fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
     [vec![number << 3 | 2], varint(bytes.len() as u64), bytes.to_vec()].concat()
 }
 
 /// A protobuf field of wire type 0: a number.
-pub(crate) fn number(number: u8, value: u64) -> Vec<u8> {
+pub fn number(number: u8, value: u64) -> Vec<u8> {
     [vec![number << 3], varint(value)].concat()
 }
 
@@ -39,22 +43,29 @@ fn varint(mut value: u64) -> Vec<u8> {
 
 /// A layer of the manifest. `memory` is 1 for the internal flash and 2 for the external one.
 #[derive(Clone)]
-pub(crate) struct Layer {
+pub struct Layer {
+    /// Which flash memory.
     pub memory: u8,
+    /// Start of the region.
     pub start: u64,
+    /// Size of the region.
     pub size: u64,
+    /// The encryption key; 0 for none.
     pub key: u64,
+    /// Hash of the bytes.
     pub fetch: Vec<u8>,
+    /// Hash of the whole region.
     pub measured: Vec<u8>,
 }
 
 impl Layer {
     /// The application, with the right hashes.
-    pub(crate) fn image(bytes: &[u8]) -> Self {
+    pub fn image(bytes: &[u8]) -> Self {
         Self::of(1, 0, FLASH, bytes)
     }
 
-    pub(crate) fn of(memory: u8, start: u64, size: usize, bytes: &[u8]) -> Self {
+    /// A layer with the right hashes.
+    pub fn of(memory: u8, start: u64, size: usize, bytes: &[u8]) -> Self {
         let mut padded = bytes.to_vec();
         padded.resize(size.max(bytes.len()), 0xFF);
         let (fetch, measured) = (sha256(bytes), sha256(&padded));
@@ -73,20 +84,25 @@ impl Layer {
 }
 
 /// A manifest that is not signed; `policies` are encoded fields of its body.
-pub(crate) fn manifest(layers: &[Layer], policies: &[u8]) -> Vec<u8> {
+pub fn manifest(layers: &[Layer], policies: &[u8]) -> Vec<u8> {
     let layers: Vec<u8> = layers.iter().flat_map(Layer::encode).collect();
     field(2, &[&layers, policies].concat())
 }
 
 /// An entry of an archive, with all fields that a hostile one may set.
 #[derive(Clone, Default)]
-pub(crate) struct File {
+pub struct File {
+    /// The name in the directory.
     pub name: Vec<u8>,
     /// The name in the local header, if it differs.
     pub own_name: Option<Vec<u8>>,
+    /// The data as stored.
     pub data: Vec<u8>,
+    /// The compression method.
     pub method: u16,
+    /// The general purpose flags.
     pub flags: u16,
+    /// The announced CRC-32 of the content.
     pub crc: u32,
     /// The announced length after decompression.
     pub length: u32,
@@ -96,25 +112,25 @@ pub(crate) struct File {
 
 impl File {
     /// A valid entry, stored.
-    pub(crate) fn stored(name: &str, data: &[u8]) -> Self {
+    pub fn stored(name: &str, data: &[u8]) -> Self {
         let (crc, length) = (crc32(data), data.len() as u32);
         Self { name: name.into(), data: data.to_vec(), crc, length, ..Self::default() }
     }
 
     /// A valid entry, deflated.
-    pub(crate) fn deflated(name: &str, data: &[u8]) -> Self {
+    pub fn deflated(name: &str, data: &[u8]) -> Self {
         let packed = miniz_oxide::deflate::compress_to_vec(data, 9);
         Self { data: packed, method: 8, ..Self::stored(name, data) }
     }
 
     /// A valid entry named by its content's hash.
-    pub(crate) fn layer(data: &[u8]) -> Self {
+    pub fn layer(data: &[u8]) -> Self {
         Self::stored(&hex(&sha256(data)), data)
     }
 }
 
 /// An archive of these entries: headers and data, the directory, its end.
-pub(crate) fn zip(files: &[File]) -> Vec<u8> {
+pub fn zip(files: &[File]) -> Vec<u8> {
     let (mut out, mut directory) = (Vec::new(), Vec::new());
     for file in files {
         let offset = file.offset.unwrap_or(out.len() as u32);
@@ -153,13 +169,13 @@ pub(crate) fn zip(files: &[File]) -> Vec<u8> {
 }
 
 /// The archive of an application and its manifest.
-pub(crate) fn bundle(image: &[u8], policies: &[u8]) -> Vec<u8> {
+pub fn bundle(image: &[u8], policies: &[u8]) -> Vec<u8> {
     let manifest = manifest(&[Layer::image(image)], policies);
     zip(&[File::layer(image), File::stored("manifest", &manifest)])
 }
 
 /// CRC-32 as in zip, bit by bit.
-pub(crate) fn crc32(bytes: &[u8]) -> u32 {
+pub fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc: u32, &byte| {
         (0..8).fold(
             crc ^ u32::from(byte),
@@ -169,10 +185,10 @@ pub(crate) fn crc32(bytes: &[u8]) -> u32 {
 }
 
 /// A hostile archive: its name in this test, its bytes, and a part of the error.
-pub(crate) type Hostile = (&'static str, Vec<u8>, &'static str);
+pub type Hostile = (&'static str, Vec<u8>, &'static str);
 
 /// All hostile archives.
-pub(crate) fn hostile(image: &[u8]) -> Vec<Hostile> {
+pub fn hostile(image: &[u8]) -> Vec<Hostile> {
     let manifest = File::stored("manifest", &manifest(&[Layer::image(image)], &[]));
     let layer = File::layer(image);
     let [frames, names, contents, bombs] =
