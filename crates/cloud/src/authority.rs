@@ -1,7 +1,7 @@
 //! The cloud's own certificate authority. It issues the certificates of devices and of the cloud, and no other authority is trusted
 //! between them.
 //!
-//! Keys are P-256. Certificates do not expire: a device in the field has nobody to renew its certificate. A certificate counts only
+//! Keys are P-256. Certificates do not expire: a device in the field has no one to renew its certificate. A certificate counts only
 //! while the store lists it, so a device that is removed, or given a new identity, is refused.
 
 use std::net::IpAddr;

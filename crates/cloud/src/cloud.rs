@@ -169,7 +169,7 @@ impl Cloud {
         Ok(identity)
     }
 
-    /// Subscribes to the events of all devices. A subscriber that falls far behind misses events, and is told how many.
+    /// Subscribes to the events of all devices. A subscriber that falls far behind misses events, and receives their number.
     pub fn events(&self) -> broadcast::Receiver<Event> {
         self.shared.events.subscribe()
     }
@@ -184,7 +184,7 @@ impl Cloud {
         self.shared.registry.is_connected(device)
     }
 
-    /// Turns logging of a device on until `expires` (milliseconds since 1970; `None`: for good), or off. A connected device is told.
+    /// Turns logging of a device on until `expires` (milliseconds since 1970; `None`: for good), or off. A connected device is notified.
     pub async fn set_logging(
         &self,
         device: DeviceId,

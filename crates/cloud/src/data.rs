@@ -277,7 +277,7 @@ impl DataFolder {
         }
     }
 
-    /// Records `url` as the folder's store. An empty `cloud.db` that was never used is removed, so that nobody mistakes it for the store.
+    /// Records `url` as the folder's store. An empty `cloud.db` that was never used is removed, so that it is not mistaken for the store.
     pub(crate) fn record_store(&self, url: &StoreUrl) -> Result<(), DataError> {
         if !self.has_store()? {
             let _ = fs::remove_file(self.database());

@@ -202,7 +202,7 @@ impl Gateway {
         sleep(ACCEPT_PAUSE).await;
     }
 
-    /// Takes the permits of a new connection. The rate is checked first, so that a source that exceeds it evicts nobody.
+    /// Takes the permits of a new connection. The rate is checked first, so that a source that exceeds it evicts no other connection.
     fn reserve(&self, address: SocketAddr) -> Result<(SourcePermit, Slot), AdmissionError> {
         let now = Instant::now();
         if !self.rates.admits(source(address.ip()), now) {

@@ -1,7 +1,7 @@
 //! Health and metrics for the operator, on a port of their own: the devices' port never serves them.
 //!
 //! `GET /healthz`: the process answers. `GET /readyz`: devices are accepted, the store can be written, every background task runs.
-//! `GET /metrics`: Prometheus' text format. There is no TLS and no password: whoever can reach the port may read the numbers, which
+//! `GET /metrics`: Prometheus' text format. There is no TLS and no password: anyone who can reach the port can read the numbers, which
 //! name no device.
 
 use std::convert::Infallible;

@@ -373,7 +373,7 @@ impl Session {
         }
     }
 
-    /// Tells the device to start or stop logging when its setting has changed or expired.
+    /// Notifies the device to start or stop logging when its setting has changed or expired.
     fn update_logging(&mut self) {
         if let Some(enabled) = self.logs.update(wall_millis()) {
             self.flush_dropped_logs();

@@ -53,7 +53,7 @@ pub(crate) struct Slot {
 
 impl Slots {
     /// `total` slots, of which one source may use `per_source`. A source that uses all of those loses its oldest once that is older than
-    /// `grace`, and until then gets no more. So many honest devices behind one address can finish their handshakes one after the other,
+    /// `grace`, and until then gets no more. This lets many honest devices behind one address finish their handshakes one after the other,
     /// where immediate eviction would let none finish.
     pub(crate) fn new(total: usize, per_source: usize, grace: Duration) -> Self {
         Self { state: Arc::default(), total, per_source, grace }

@@ -72,7 +72,7 @@ async fn whatever_a_connected_broker_does_each_request_has_one_answer_and_the_ch
             Box::pin(async { peer.send(&[0x30, 255, 255, 255, 0x7f, 0, 1, b't']).await })
         }),
         ("answers the connect again", |peer| Box::pin(async { peer.send(&[0x20, 2, 0, 0]).await })),
-        ("grants more than was asked", |peer| Box::pin(async { peer.send(&[0x90, 4, 0, 2, 0, 0]).await })),
+        ("grants more than requested", |peer| Box::pin(async { peer.send(&[0x90, 4, 0, 2, 0, 0]).await })),
     ];
     let (test_cloud, broker) = (TestCloud::open().await, Scripted::start().await);
     let mut device = test_cloud.device().await;
@@ -172,7 +172,7 @@ async fn whatever_a_broker_does_instead_of_accepting_the_connect_has_one_answer(
         assert_eq!(
             published(&device.next().await),
             Some(RequestState::NotConnected),
-            "{what}: nothing more came"
+            "{what}: nothing more was received"
         );
         device.close(channel).await;
     }
@@ -214,7 +214,7 @@ async fn ask_with_tls(device: &mut Device, port: u16, authority: Vec<u8>) -> Req
 
 /// Shows M20, M21.
 #[tokio::test]
-async fn brokers_that_fail_at_tls_are_told_apart() {
+async fn failures_of_tls_with_a_broker_are_distinguished() {
     let limits = Limits {
         connect_timeout: Duration::from_millis(500),
         farewell_timeout: Duration::from_millis(300),

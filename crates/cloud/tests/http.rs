@@ -166,7 +166,7 @@ async fn faults_of_the_request_and_of_the_way_are_results() {
     ] {
         assert_eq!(get(&mut device, url).await, Response::without(result), "{url}");
     }
-    assert_eq!(server.open(), 0, "nobody came");
+    assert_eq!(server.open(), 0, "no connection was made");
     for (method, headers, result) in [
         ("BREW", &["a: b"][..], HttpResult::UnsupportedMethod),
         ("GET", &["Host: other.example"], HttpResult::InvalidHeaders),
@@ -218,7 +218,7 @@ async fn hundreds_of_exchanges_leave_nothing_behind() {
 
 /// Shows D60.
 #[tokio::test]
-async fn a_server_none_of_us_wrote_is_asked_too() {
+async fn requests_work_with_an_independent_server_too() {
     let content = b"a file of some length\n".repeat(20);
     let Some(server) = OpenSsl::start("file.txt", &content).await else { return };
     let test_cloud = test_cloud(|config| {

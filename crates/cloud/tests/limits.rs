@@ -24,7 +24,7 @@ fn limited(name: &str) -> String {
 
 /// Shows D122.
 #[tokio::test]
-async fn an_account_has_so_many_devices_connected_and_another_has_its_own() {
+async fn the_connected_devices_of_an_account_are_limited_and_another_has_its_own_limit() {
     let (test_cloud, address) = test_cloud(|config| config.limits.connections_per_account = 1).await;
     let identity = test_cloud.cloud.provision(None).await.expect("an identity");
     let mut first = Device::connect(test_cloud.cloud.address(), &identity).await;
@@ -62,7 +62,7 @@ fn connect(port: u16) -> Vec<u8> {
 
 /// Shows D173: a device that connects again and again, whatever it does then, is refused without a question to the store.
 #[tokio::test]
-async fn a_device_connects_so_often_and_is_then_refused_unasked() {
+async fn a_device_that_connects_faster_than_its_rate_is_refused_without_reading_the_store() {
     const ASKED: &str = r#"openvisor_store_seconds_count{operation="admit"}"#;
     let (test_cloud, address) = test_cloud(|_| ()).await;
     let identity = test_cloud.cloud.provision(None).await.expect("an identity");
@@ -81,7 +81,7 @@ async fn a_device_connects_so_often_and_is_then_refused_unasked() {
 
 /// Shows D122, D175.
 #[tokio::test]
-async fn all_accounts_together_have_so_many_connections_to_brokers() {
+async fn the_connections_to_brokers_of_all_accounts_together_are_limited() {
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = silent.local_addr().expect("bound").port();
     let (test_cloud, address) = test_cloud(|config| config.limits.outbound_connections = 1).await;
@@ -104,7 +104,7 @@ async fn all_accounts_together_have_so_many_connections_to_brokers() {
 
 /// Shows D122.
 #[tokio::test]
-async fn an_account_has_so_many_connections_to_brokers_and_gets_them_back() {
+async fn the_connections_to_brokers_of_an_account_are_limited_and_returned() {
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = silent.local_addr().expect("bound").port();
     let (test_cloud, address) = test_cloud(|config| config.limits.outbound_connections_per_account = 1).await;
@@ -138,7 +138,7 @@ async fn fetch(device: &mut Device, keys: usize) {
 
 /// Shows D122.
 #[tokio::test]
-async fn a_device_asks_so_often_and_is_then_held_back_and_loses_nothing() {
+async fn a_device_that_requests_faster_than_its_rate_is_held_back_and_loses_nothing() {
     const RATE: u32 = 20;
     let (test_cloud, address) = test_cloud(|config| config.limits.requests_a_second = RATE).await;
     let mut device = test_cloud.device().await;
@@ -146,7 +146,7 @@ async fn a_device_asks_so_often_and_is_then_held_back_and_loses_nothing() {
     for _ in 0..burst {
         fetch(&mut device, 1).await;
     }
-    assert_eq!(value(address, &limited("requests_a_second")).await, 0, "so many may be at once");
+    assert_eq!(value(address, &limited("requests_a_second")).await, 0, "this burst is allowed");
     let start = Instant::now();
     // What was filled up while those went through is used up first.
     while value(address, &limited("requests_a_second")).await == 0 {
@@ -162,7 +162,7 @@ async fn a_device_asks_so_often_and_is_then_held_back_and_loses_nothing() {
 
 /// Shows D122.
 #[tokio::test]
-async fn a_device_sends_so_many_bytes_and_is_then_held_back_and_loses_nothing() {
+async fn a_device_that_sends_faster_than_its_rate_is_held_back_and_loses_nothing() {
     const RATE: u32 = 10_000;
     let (test_cloud, address) = test_cloud(|config| {
         config.limits.link_bytes_a_second = RATE;
@@ -190,7 +190,7 @@ async fn a_device_sends_so_many_bytes_and_is_then_held_back_and_loses_nothing() 
 
 /// Shows D122.
 #[tokio::test]
-async fn a_device_gets_so_many_bytes_and_waits_for_what_is_beyond() {
+async fn a_device_waits_for_bytes_beyond_its_rate() {
     const RATE: u32 = 8_000;
     let (test_cloud, address) = test_cloud(|config| config.limits.link_bytes_a_second = RATE).await;
     test_cloud.cloud.store().set_config(cloud::Scope::Account, "key", &"x".repeat(4000)).await.expect("set");

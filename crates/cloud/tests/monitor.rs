@@ -65,7 +65,7 @@ async fn a_stopping_cloud_is_alive_and_not_ready() {
     let cloud = Cloud::start(Config { metrics, limits, ..config(&directory) }).await.expect("started");
     let address = cloud.metrics_address().expect("it answers");
     let identity = cloud.provision(None).await.expect("an identity");
-    // It does not take the last words, so that stopping takes a moment.
+    // It does not read the `BYE`, so that stopping takes a moment.
     let mut deaf = Device::connect(cloud.address(), &identity).await;
     deaf.welcome().await;
     let stopping = tokio::spawn(cloud.stop());
@@ -75,10 +75,10 @@ async fn a_stopping_cloud_is_alive_and_not_ready() {
     }
     assert_eq!(ask(address, "GET", "/healthz").await.0, 200);
     timeout(MAX_WAIT, stopping).await.expect("in time").expect("without a panic");
-    assert!(TcpStream::connect(address).await.is_err(), "nobody is left");
+    assert!(TcpStream::connect(address).await.is_err(), "the port is closed");
 }
 
-/// Shows D176: idle connections, from one address or many, keep nobody from being answered.
+/// Shows D176: idle connections, from one address or many, prevent no answer to others.
 #[tokio::test]
 async fn idle_connections_do_not_keep_health_from_being_answered() {
     let (test_cloud, address) = test_cloud(|_| ()).await;
@@ -99,7 +99,7 @@ async fn idle_connections_do_not_keep_health_from_being_answered() {
     test_cloud.cloud.stop().await;
 }
 
-/// Shows D173: a refused device that connects again at once is told the same, and the store is not asked each time.
+/// Shows D173: a refused device that connects again at once is refused for the same reason, and the store is not read each time.
 #[tokio::test]
 async fn a_refused_device_in_a_loop_costs_few_questions_to_the_store_and_a_new_certificate_none() {
     const ASKED: &str = r#"openvisor_store_seconds_count{operation="admit"}"#;

@@ -74,7 +74,7 @@ async fn connect(device: &mut Device, host: &str, port: u16, connect: Connect<'_
         Received::Answer { answer: Answer::Connected(outcome), channel: of } if of == channel => {
             (channel, outcome)
         }
-        other => panic!("instead of the answer to CONNECT came {other:?}"),
+        other => panic!("{other:?} instead of the answer to CONNECT"),
     }
 }
 
@@ -184,13 +184,13 @@ async fn a_disconnect_reaches_the_broker_so_the_will_is_not_sent() {
     };
     assert_eq!(outcome.state, RequestState::Completed);
     broker.publish("marker", "first").await;
-    assert_eq!(heard(witness).await, "marker first\n", "no will came before");
+    assert_eq!(heard(witness).await, "marker first\n", "no will was published before");
     test_cloud.cloud.stop().await;
 }
 
 /// Shows D50.
 #[tokio::test]
-async fn a_broker_that_goes_away_is_told_to_the_device() {
+async fn a_broker_that_disconnects_is_reported_to_the_device() {
     let mut broker = Mosquitto::start();
     let test_cloud = TestCloud::open().await;
     let mut device = test_cloud.device().await;
@@ -320,7 +320,7 @@ async fn a_broker_behind_tls_is_reached_with_the_applications_certificates() {
 
 /// Shows D49.
 #[tokio::test]
-async fn a_full_receive_ring_holds_the_broker_back_and_another_channel_goes_on() {
+async fn a_full_receive_ring_holds_the_broker_back_and_another_channel_continues() {
     const COUNT: usize = 200;
     let broker = Mosquitto::start();
     let test_cloud = TestCloud::open().await;

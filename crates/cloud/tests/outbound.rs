@@ -48,20 +48,20 @@ async fn counting() -> (u16, Arc<AtomicUsize>) {
     (port, count)
 }
 
-/// A broker that accepts every connect and closes no connection before it is told to, then all of them.
+/// A broker that accepts every connect and closes no connection before it is notified, then all of them.
 async fn clinging() -> (u16, Arc<Notify>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("bound").port();
     let close = Arc::new(Notify::new());
-    let told = close.clone();
+    let notify = close.clone();
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
-            let told = told.clone();
+            let notify = notify.clone();
             tokio::spawn(async move {
-                let told = told.notified();
+                let notified = notify.notified();
                 let _ = stream.read(&mut [0; 512]).await;
                 let _ = stream.write_all(&[0x20, 2, 0, 0]).await;
-                told.await;
+                notified.await;
             });
         }
     });
@@ -161,7 +161,7 @@ async fn a_connection_counts_until_its_socket_is_closed() {
     test_cloud.cloud.stop().await;
 }
 
-/// Opens a channel and asks for a connect; what came of it.
+/// Opens a channel and asks for a connect; its result.
 async fn connected(device: &mut Device, port: u16) -> (u8, RequestState) {
     let channel = device.open(ChannelType::Mqtt, 512).await;
     device.item(channel, to_cloud::CONNECT, &connect(port)).await;
@@ -171,7 +171,7 @@ async fn connected(device: &mut Device, port: u16) -> (u8, RequestState) {
 
 /// Shows D183.
 ///
-/// The device that holds most is throttled, another one of the account goes on, and what was throttled long is
+/// The device that holds most is throttled, another one of the account continues, and what was throttled long is
 /// disconnected.
 #[tokio::test]
 async fn short_of_memory_the_largest_device_is_throttled_and_a_small_one_is_not() {

@@ -174,7 +174,7 @@ async fn no_secret_is_logged_at_any_level() {
         "HTTP request",
         "violated the link protocol",
     ] {
-        assert!(text.contains(proof), "what is searched is not what was to be searched: {proof}\n{text}");
+        assert!(text.contains(proof), "the captured log is incomplete: {proof}\n{text}");
     }
     let about = text.lines().filter(|line| line.contains("broker\"") || line.contains("HTTP request"));
     assert!(about.clone().count() > 0, "{text}");

@@ -151,7 +151,7 @@ async fn a_second_connection_of_a_device_replaces_the_first() {
 async fn stopping_says_bye_to_every_device_and_keeps_every_line() {
     let test_cloud = TestCloud::open().await;
     let (mut first, mut second) = (test_cloud.device().await, test_cloud.device().await);
-    first.log(1, "last words").await;
+    first.log(1, "the last line").await;
     assert_eq!(first.next().await, Received::LogTaken(1));
     let TestCloud { cloud, directory } = test_cloud;
     let stopping = tokio::spawn(cloud.stop());
@@ -176,7 +176,7 @@ async fn stopping_does_not_wait_for_a_deaf_device() {
 }
 
 #[tokio::test]
-async fn a_removed_device_is_told_so_at_once_and_every_time() {
+async fn a_removed_device_is_disconnected_as_revoked_at_once_and_every_time() {
     let test_cloud = TestCloud::open().await;
     let identity = test_cloud.cloud.provision(None).await.expect("an identity");
     let mut device = Device::connect(test_cloud.cloud.address(), &identity).await;
@@ -205,7 +205,7 @@ async fn a_renewed_identity_ends_the_old_one() {
 }
 
 #[tokio::test]
-async fn a_device_that_breaks_a_rule_is_told_and_ended_and_others_are_served() {
+async fn a_device_that_violates_the_protocol_is_disconnected_and_others_are_served() {
     let test_cloud = TestCloud::open().await;
     let mut other = test_cloud.device().await;
     let mut device = test_cloud.device().await;
@@ -279,7 +279,7 @@ async fn logging_ends_by_itself_and_lines_that_come_then_are_not_kept() {
 
 /// Shows D125.
 #[tokio::test]
-async fn another_process_may_switch_logging_and_the_device_is_told() {
+async fn another_process_may_switch_logging_and_the_device_is_notified() {
     let test_cloud = TestCloud::open().await;
     let mut device = test_cloud.device().await;
     let folder = cloud::data::DataFolder::open_existing(test_cloud.directory.path()).expect("there");

@@ -38,13 +38,13 @@ fn stop(test_cloud: TestCloud) -> JoinHandle<tempfile::TempDir> {
 
 /// Shows D123.
 #[tokio::test]
-async fn what_is_in_flight_is_answered_before_the_device_is_told() {
+async fn requests_in_flight_are_answered_before_the_bye() {
     let (test_cloud, broker) = (TestCloud::open().await, Scripted::start().await);
     let address = test_cloud.cloud.address();
     let (mut device, mut peer) = at_work(&test_cloud, &broker).await;
     let stopping = stop(test_cloud);
     assert!(device.is_quiet(Duration::from_millis(200)).await, "the broker has its time");
-    assert!(TcpStream::connect(address).await.is_err(), "nobody is let in meanwhile");
+    assert!(TcpStream::connect(address).await.is_err(), "no connection is accepted in the meantime");
     peer.send(&[0x40, 2, 0, 1]).await;
     let published = Published { slot: 3, state: RequestState::Completed, reason: 0 };
     let received = device.next().await;
@@ -77,7 +77,7 @@ async fn a_broker_that_never_answers_is_waited_for_so_long_and_no_longer() {
 
 /// Shows D70, D123.
 #[tokio::test]
-async fn lines_that_were_read_are_stored_and_acknowledged_before_the_device_is_told() {
+async fn lines_that_were_read_are_stored_and_acknowledged_before_the_bye() {
     let test_cloud = TestCloud::open().await;
     let mut device = test_cloud.device().await;
     let id = device.id;

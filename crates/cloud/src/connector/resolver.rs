@@ -1,5 +1,5 @@
 //! Name resolution by the hosts file and DNS: asynchronous, with a cache, and fair between devices, so that look-ups that are never
-//! answered delay nobody else's (D181; docs/decisions/0017-name-resolution.md).
+//! answered do not delay those of other devices (D181; docs/decisions/0017-name-resolution.md).
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

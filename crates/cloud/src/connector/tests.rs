@@ -183,7 +183,7 @@ async fn without_a_list_the_mozilla_roots_decide() {
 
 /// Shows M21.
 #[tokio::test]
-async fn a_certificate_that_has_run_out_is_told_apart() {
+async fn an_expired_certificate_has_its_own_cause() {
     let authority = Authority::new();
     let signed = authority.sign("localhost", |params| {
         params.not_before = date_time_ymd(2001, 1, 1);
@@ -198,7 +198,7 @@ async fn a_certificate_that_has_run_out_is_told_apart() {
 
 /// Shows M21.
 #[tokio::test]
-async fn a_certificate_for_another_host_or_of_the_future_is_told_apart() {
+async fn a_certificate_for_another_host_or_of_the_future_has_its_own_cause() {
     let authority = Authority::new();
     let other = Broker::with(authority.sign("other.example", |_| ())).serve().await;
     let other_name = ConnectError::CertificateName { names: vec!["other.example".to_owned()] };
@@ -305,7 +305,7 @@ async fn a_destination_that_is_not_open_is_not_dialled_by_name_or_address() {
         let failed = connector.connect(target(host, port, None)).await.err();
         assert_eq!(failed, Some(ConnectError::NotAllowed), "{host}");
     }
-    // Spellings of C's `inet_aton` are names, which nobody has.
+    // Spellings of C's `inet_aton` are names, which do not exist.
     let limits = Limits { resolve_timeout: Duration::from_millis(200), ..Limits::default() };
     let connector = connector_with(Destinations::public(), &limits);
     for host in ["127.1", "0", "2130706433", "0x7f000001", "fe80::1%lo"] {
@@ -314,7 +314,7 @@ async fn a_destination_that_is_not_open_is_not_dialled_by_name_or_address() {
             matches!(failed, Some(ConnectError::NameNotResolved | ConnectError::ResolveTimedOut));
         assert!(is_unknown, "{host}: {failed:?}");
     }
-    assert!(timeout(Duration::from_millis(50), listener.accept()).await.is_err(), "nobody came");
+    assert!(timeout(Duration::from_millis(50), listener.accept()).await.is_err(), "no connection was made");
 }
 
 /// A certificate signed by its own key, for `localhost`; `is_ca` as `openssl req -x509` marks it.
@@ -393,7 +393,7 @@ async fn what_the_operator_points_elsewhere_is_reached_there_under_its_own_name(
 }
 
 #[test]
-fn authorities_come_from_a_pem_file_or_the_fault_is_told() {
+fn authorities_are_read_from_a_pem_file_or_the_cause_is_reported() {
     let directory = tempfile::tempdir().expect("a folder");
     let path = directory.path().join("authorities.pem");
     let der = Authority::new().der;

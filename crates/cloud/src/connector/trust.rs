@@ -172,7 +172,7 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
 }
 
 /// The standard rules, except that a server may present the very certificate that was configured as its authority, although that is
-/// marked as an authority's: `openssl req -x509` creates such certificates, so many private brokers have one.
+/// marked as an authority's: `openssl req -x509` creates such certificates, which is why private brokers often have one.
 #[derive(Debug)]
 struct OwnAuthority {
     standard: Arc<WebPkiServerVerifier>,

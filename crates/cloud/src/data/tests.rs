@@ -42,9 +42,9 @@ fn a_folder_of_another_format_is_refused_in_one_line() {
     let parent = tempdir().expect("a folder");
     DataFolder::open(parent.path()).expect("made");
     fs::write(parent.path().join("VERSION"), "2\nmore").expect("written");
-    let told = refusal(parent.path());
+    let message = refusal(parent.path());
     assert_eq!(
-        told,
+        message,
         format!("{} has data format 2\\nmore, this cloud reads format 1", parent.path().display())
     );
 }
@@ -71,9 +71,9 @@ fn two_clouds_never_share_a_folder() {
     let parent = tempdir().expect("a folder");
     let folder = DataFolder::open(parent.path()).expect("made");
     let held = folder.lock().expect("free");
-    let told =
+    let message =
         DataFolder::open(parent.path()).expect("opening is free").lock().expect_err("held").to_string();
-    assert_eq!(told, format!("{} is in use by another running cloud", parent.path().display()));
+    assert_eq!(message, format!("{} is in use by another running cloud", parent.path().display()));
     drop(held);
     assert!(folder.lock().is_ok());
 }
@@ -102,7 +102,7 @@ fn a_path_that_is_a_file_is_refused() {
 }
 
 #[test]
-fn whoever_only_looks_makes_no_folder_and_sees_whether_a_cloud_runs() {
+fn opening_an_existing_folder_creates_none_and_shows_whether_a_cloud_runs() {
     let directory = tempdir().expect("a folder");
     let path = directory.path().join("cloud");
     assert!(matches!(DataFolder::open_existing(&path), Err(DataError::Missing(_))));
@@ -138,18 +138,18 @@ fn a_folder_or_a_file_that_others_may_use_is_refused() {
     let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("set");
     for mode in [0o755, 0o777, 0o701, 0o720] {
         set(parent.path(), mode);
-        let told = refusal(parent.path());
-        assert!(told.ends_with("is open to others; make it its owner's only (chmod 700)"), "{told}");
+        let message = refusal(parent.path());
+        assert!(message.ends_with("is open to others; make it its owner's only (chmod 700)"), "{message}");
         assert!(matches!(DataFolder::open_existing(parent.path()), Err(DataError::ExposedFolder(_))));
     }
     set(parent.path(), 0o700);
     for name in ["authority.key", "secret.key", "cloud.db"] {
         let file = parent.path().join(name);
         set(&file, 0o644);
-        let told = refusal(parent.path());
+        let message = refusal(parent.path());
         assert!(
-            told.ends_with("can be read by others; make it readable by its owner only (chmod 600)"),
-            "{told}"
+            message.ends_with("can be read by others; make it readable by its owner only (chmod 600)"),
+            "{message}"
         );
         set(&file, 0o600);
     }
@@ -179,8 +179,11 @@ fn a_folder_with_a_database_and_no_version_is_refused_and_left_alone() {
     let key = folder.secret_key().expect("a key");
     fs::write(parent.path().join("cloud.db"), "devices").expect("written");
     fs::remove_file(parent.path().join("VERSION")).expect("removed");
-    let told = refusal(parent.path());
-    assert!(told.ends_with("has a database but no VERSION: a part of a data folder is missing"), "{told}");
+    let message = refusal(parent.path());
+    assert!(
+        message.ends_with("has a database but no VERSION: a part of a data folder is missing"),
+        "{message}"
+    );
     assert_eq!(fs::read_to_string(parent.path().join("cloud.db")).expect("there"), "devices");
     assert_eq!(folder.secret_key().expect("a key"), key);
 }

@@ -29,7 +29,7 @@ enum Then {
     Hang,
 }
 
-/// A server that says the same to everyone, and what it was asked.
+/// A server that sends the same to every client, and the requests it received.
 struct Server {
     address: SocketAddr,
     authority: Vec<u8>,
@@ -46,18 +46,18 @@ impl Server {
         let (config, authority) = certified(adjust);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let address = listener.local_addr().expect("bound");
-        let (tell, asked) = mpsc::unbounded_channel();
+        let (requests, asked) = mpsc::unbounded_channel();
         let open = Arc::new(AtomicUsize::new(0));
         let pieces: Vec<Vec<u8>> = pieces.iter().map(|piece| piece.to_vec()).collect();
         let counted = open.clone();
         tokio::spawn(async move {
             while let Ok((tcp, _)) = listener.accept().await {
-                let (acceptor, pieces, tell) =
-                    (TlsAcceptor::from(config.clone()), pieces.clone(), tell.clone());
+                let (acceptor, pieces, requests) =
+                    (TlsAcceptor::from(config.clone()), pieces.clone(), requests.clone());
                 let counted = counted.clone();
                 counted.fetch_add(1, Ordering::SeqCst);
                 tokio::spawn(async move {
-                    let _ = serve(acceptor, tcp, &pieces, then, &tell).await;
+                    let _ = serve(acceptor, tcp, &pieces, then, &requests).await;
                     counted.fetch_sub(1, Ordering::SeqCst);
                 });
             }
@@ -75,7 +75,7 @@ impl Server {
         exchange(&self.connector(), Owner::default(), request).await
     }
 
-    /// What it was asked, head and body.
+    /// The next request, head and body.
     async fn request(&mut self) -> String {
         String::from_utf8(self.asked.recv().await.expect("a request")).expect("text")
     }
@@ -106,7 +106,7 @@ async fn serve(
     tcp: TcpStream,
     pieces: &[Vec<u8>],
     then: Then,
-    tell: &mpsc::UnboundedSender<Vec<u8>>,
+    requests: &mpsc::UnboundedSender<Vec<u8>>,
 ) -> std::io::Result<()> {
     tcp.set_nodelay(true)?;
     let mut stream = acceptor.accept(tcp).await?;
@@ -116,7 +116,7 @@ async fn serve(
             return Ok(());
         }
     }
-    let _ = tell.send(asked);
+    let _ = requests.send(asked);
     for piece in pieces {
         stream.write_all(piece).await?;
         stream.flush().await?;
@@ -162,7 +162,7 @@ fn failed(cause: ConnectError) -> HttpOutcome {
 
 /// Shows D60.
 #[tokio::test]
-async fn a_request_goes_out_as_it_was_asked_for() {
+async fn a_request_is_sent_as_it_was_requested() {
     let mut server = Server::saying(&[b"HTTP/1.1 204 No Content\r\n\r\n"], Then::Hang).await;
     let mut request = asking("POST", "https://SERVER.example:443/a b/%41?q=1|2#fragment", 64);
     request.headers =
@@ -214,7 +214,7 @@ async fn a_redirect_is_an_answer_and_not_followed() {
     let mut server = Server::saying(&[said], Then::Hang).await;
     assert_eq!(answered(server.exchange(get(512)).await).status, 302);
     server.request().await;
-    assert!(server.asked.try_recv().is_err(), "nothing else was asked");
+    assert!(server.asked.try_recv().is_err(), "no other request was sent");
 }
 
 #[tokio::test]
@@ -362,7 +362,7 @@ async fn a_server_that_is_too_slow_runs_out_of_time_at_every_stage() {
 
 /// Shows D60, D62.
 #[tokio::test]
-async fn each_cause_of_having_no_connection_is_told_apart() {
+async fn each_cause_of_a_failed_connection_is_distinguished() {
     let server = Server::saying(&[], Then::Hang).await;
     let closed = {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
@@ -385,7 +385,7 @@ async fn each_cause_of_having_no_connection_is_told_apart() {
 
 /// Shows D60.
 #[tokio::test]
-async fn each_fault_of_a_certificate_is_told_apart() {
+async fn each_fault_of_a_certificate_is_distinguished() {
     let expired = Server::with(&[], Then::Hang, |params| {
         params.not_before = date_time_ymd(2001, 1, 1);
         params.not_after = date_time_ymd(2002, 1, 1);

@@ -58,7 +58,10 @@ async fn a_flood_of_one_device_delays_another_by_no_batch() {
     queue.push(line(quiet, 1));
     let mut batch = Batch::default();
     assert!(intake.take(&mut batch).await);
-    assert!(batch.lines.iter().any(|line| line.device == quiet), "it came last and is in the first batch");
+    assert!(
+        batch.lines.iter().any(|line| line.device == quiet),
+        "it was added last and is in the first batch"
+    );
     assert_eq!(batch.lines.len(), LOG_BATCH, "and no room is left empty");
     let parts = |queue: &LogQueue| -> usize {
         let own = batch.parts.iter().filter(|part| Arc::ptr_eq(&part.queue, &queue.queue));
@@ -120,7 +123,7 @@ async fn a_run_repeated_before_its_first_connection_ends_is_stored_twice() {
     store.add_device(device, None, [1; 32]).await.expect("added");
     let (log_intake, intake) = intake();
     let running = tokio::spawn(run(store.clone(), intake, Arc::new(Metrics::new())));
-    // The lines were logged before either run had a connection: their clocks tell nothing.
+    // The lines were logged before either run had a connection: their clocks show nothing.
     for clock in [500_000, 499_000] {
         let mut queue = LogQueue::new(log_intake.clone());
         queue.start_run(device, 1, clock);

@@ -45,11 +45,11 @@ async fn a_device_the_store_refuses_leaves_no_files() {
     };
     let bad = [item("good"), item("")];
     let refused = NewDevice { account: None, name: Some("kettle"), items: &bad[..1], out: &out };
-    let told = provision_into(&data, None, refused).await.expect_err("taken");
-    assert!(matches!(told, ProvisionError::Store(StoreError::NameTaken(_))), "{told}");
+    let message = provision_into(&data, None, refused).await.expect_err("taken");
+    assert!(matches!(message, ProvisionError::Store(StoreError::NameTaken(_))), "{message}");
     let refused = NewDevice { name: None, items: &bad, ..refused };
-    let told = provision_into(&data, None, refused).await.expect_err("no key");
-    assert!(matches!(told, ProvisionError::Store(StoreError::InvalidKey)), "{told}");
+    let message = provision_into(&data, None, refused).await.expect_err("no key");
+    assert!(matches!(message, ProvisionError::Store(StoreError::InvalidKey)), "{message}");
     assert!(!out.exists());
     // A folder that was there stays, and is empty again.
     fs::create_dir(&out).expect("made");

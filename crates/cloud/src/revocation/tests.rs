@@ -10,7 +10,7 @@ fn watch(authorization_timeout: Duration) -> RevocationWatcher {
     RevocationWatcher::new(Arc::default(), authorization_timeout)
 }
 
-/// Each store with a watch and so many connected devices.
+/// Each store with a watcher and N connected devices.
 async fn each<const N: usize>() -> Vec<(Fixture, RevocationWatcher, [DeviceId; N], [RegistrationGuard; N])> {
     let mut all = Vec::new();
     for fixture in Fixture::each().await {
@@ -111,7 +111,7 @@ async fn a_damaged_row_ends_its_own_device_only() {
 
 /// Shows D162.
 #[tokio::test]
-async fn when_nobody_can_tell_who_is_revoked_every_connection_ends_after_its_time() {
+async fn when_revocations_cannot_be_read_every_connection_ends_after_a_timeout() {
     for (fixture, mut watch, _, guards) in each::<2>().await {
         watch.check(&fixture.store).await.expect("looked");
         let closed = Store::open(&fixture.folder).await.expect("opened");
@@ -138,7 +138,7 @@ async fn wait_for(store: &Store, lease: LeaseState) {
 
 /// Shows D162.
 #[tokio::test]
-async fn a_cloud_whose_database_was_taken_by_another_serves_nobody() {
+async fn a_cloud_whose_database_was_taken_by_another_serves_no_device() {
     let fixture = Fixture::postgres().await;
     let (store, mut watch) = (&fixture.store, watch(Duration::from_mins(1)));
     let device = fixture.device(None).await;
@@ -160,7 +160,7 @@ async fn a_cloud_whose_database_was_taken_by_another_serves_nobody() {
 
 /// Shows D162.
 #[tokio::test]
-async fn a_cloud_whose_database_file_was_replaced_serves_nobody() {
+async fn a_cloud_whose_database_file_was_replaced_serves_no_device() {
     let fixture = Fixture::sqlite().await;
     let (store, mut watch) = (&fixture.store, watch(Duration::from_mins(1)));
     let device = fixture.device(None).await;

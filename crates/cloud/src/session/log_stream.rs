@@ -28,7 +28,7 @@ pub(super) struct LogStream {
     /// Number of the last line that was refused, until it is acknowledged.
     refused: Option<u32>,
     setting: Logging,
-    /// What the device was last told.
+    /// The state the device was last notified of.
     is_enabled: bool,
     /// When the setting is evaluated again.
     next_evaluation: Option<Instant>,
@@ -50,7 +50,7 @@ impl Line<'_> {
 }
 
 impl LogStream {
-    /// `is_enabled` is what the device is told when it connects.
+    /// `is_enabled` is the state the device is notified of when it connects.
     pub(super) fn new(device: DeviceId, shared: &Shared, setting: Logging, is_enabled: bool) -> Self {
         let queue = LogQueue::new(shared.log_intake.clone());
         let rate = LogRate::new(shared.limits.log_lines_a_second);
@@ -118,7 +118,7 @@ impl LogStream {
         self.queue.push(LogLine { device, boot, sequence, clock, received, text });
     }
 
-    /// Whether nothing more is to be read from the device until lines are stored.
+    /// Whether the device must not be read from until lines are stored.
     pub(super) fn is_full(&self) -> bool {
         self.queue.is_full()
     }
@@ -145,7 +145,7 @@ impl LogStream {
         self.setting = setting;
     }
 
-    /// Evaluates the setting at `now`, milliseconds since 1970; what the device is to be told, if that has changed.
+    /// Evaluates the setting at `now`, milliseconds since 1970. `Some` if the device must be notified of a change.
     pub(super) fn update(&mut self, now: i64) -> Option<bool> {
         let enabled = self.setting.is_on(now);
         let left = self.setting.expires().filter(|_| enabled).map(|expires| expires.saturating_sub(now));
@@ -235,7 +235,7 @@ mod tests {
         fixture.log([1]);
         fixture.stream.set_logging(Logging::OFF);
         assert_eq!(fixture.stream.update(0), Some(false));
-        assert_eq!(fixture.stream.update(0), None, "told once");
+        assert_eq!(fixture.stream.update(0), None, "notified once");
         fixture.log([2, 3]);
         assert_eq!(fixture.acknowledged(), None, "1 is not stored");
         fixture.writer.store_all();

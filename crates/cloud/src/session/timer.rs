@@ -46,7 +46,7 @@ impl Timer {
         self.next_wall_clock
     }
 
-    /// Whether the device is to be given the wall clock now, once for each interval.
+    /// Whether the wall clock is due for the device, once for each interval.
     pub(super) fn take_wall_clock(&mut self, now: Instant) -> bool {
         let is_due = self.next_wall_clock <= now;
         if is_due {

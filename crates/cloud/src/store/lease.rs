@@ -28,7 +28,7 @@ pub(crate) enum LeaseState {
     Taken,
 }
 
-/// The lease of one store, shared by all its views and by whoever keeps it.
+/// The lease of one store, shared by all its views and by its keeper.
 #[derive(Clone, Default)]
 pub(super) struct LeaseStatus(Arc<Inner>);
 

@@ -59,7 +59,7 @@ impl Fixture {
         self.store.pool.execute(query).await.expect("damaged");
     }
 
-    /// Takes the database as another cloud that was quicker after the server had started anew: every connection ends.
+    /// Takes the database as another cloud that was faster after the server restarted: every connection ends.
     pub(crate) async fn seize(&self) -> StoreLease {
         let other = Store::open(&self.folder).await.expect("opened");
         let database = self.database.as_ref().expect("of a server");
@@ -253,8 +253,8 @@ async fn items_are_set_listed_changed_and_removed() {
         assert!(!store.remove_config(scope, "b").await.expect("asked"));
         assert!(store.remove_secret(scope, "s").await.expect("removed"));
         assert!(!store.remove_secret(scope, "s").await.expect("asked"));
-        let nobody = Scope::Device(DeviceId::random());
-        assert!(matches!(store.set_config(nobody, "k", "v").await, Err(StoreError::NoDevice(_))));
+        let unknown = Scope::Device(DeviceId::random());
+        assert!(matches!(store.set_config(unknown, "k", "v").await, Err(StoreError::NoDevice(_))));
     }
 }
 
@@ -427,7 +427,7 @@ async fn the_folder_remembers_its_store_and_a_new_password_for_it() {
     let device = fixture.device(Some("kettle")).await;
     fixture.reopen().await;
     assert_eq!(fixture.store.device(device).await.expect("asked").expect("there").id, device);
-    assert!(!fixture.folder.database().exists(), "nobody takes an empty file for the store");
+    assert!(!fixture.folder.database().exists(), "an empty file is not mistaken for the store");
     let database = fixture.database.as_ref().expect("of a server");
     database.psql("DROP ROLE IF EXISTS ann; CREATE ROLE ann SUPERUSER LOGIN PASSWORD 'new'");
     let (_, place) =
@@ -462,7 +462,7 @@ async fn what_stands_in_the_way_of_a_database_is_said_without_the_password() {
     let good = fixture.database.as_ref().expect("of a server").url();
     let (_, place) = good.rsplit_once('@').expect("a user");
     let (server, _) = place.rsplit_once('/').expect("a database");
-    let told = async |text: String| {
+    let error_of = async |text: String| {
         let directory = tempdir().expect("a folder");
         let folder = DataFolder::open(directory.path()).expect("made");
         let error = Store::open_at(&folder, Some(&url(&text))).await.err().expect("refused");
@@ -471,18 +471,18 @@ async fn what_stands_in_the_way_of_a_database_is_said_without_the_password() {
         assert!(!shown.contains("hush"), "{shown}");
         error
     };
-    let error = told(format!("postgres://postgres:hush@{place}")).await;
+    let error = error_of(format!("postgres://postgres:hush@{place}")).await;
     assert!(matches!(error, StoreError::Refused { .. }), "{error}");
     assert!(error.to_string().contains("password authentication failed"), "{error}");
-    let error = told(good.replace(place, &format!("{server}/nowhere"))).await;
+    let error = error_of(good.replace(place, &format!("{server}/nowhere"))).await;
     assert!(error.to_string().contains(r#"database "nowhere" does not exist"#), "{error}");
-    let error = told("postgres://ann:hush@127.0.0.1:1/fleet".to_owned()).await;
+    let error = error_of("postgres://ann:hush@127.0.0.1:1/fleet".to_owned()).await;
     assert!(matches!(error, StoreError::Unreachable { .. }), "{error}");
     assert!(
         error.to_string().starts_with("cannot reach the database postgres://ann@127.0.0.1:1/fleet: "),
         "{error}"
     );
-    let error = told(good).await;
+    let error = error_of(good).await;
     assert!(matches!(error, StoreError::SecretKey(_)), "another folder's: {error}");
 }
 
@@ -515,11 +515,11 @@ async fn one_cloud_at_a_time_occupies_a_shared_database() {
     assert!(other.acquire_lease().await.is_ok());
 }
 
-/// A database that starts anew takes the lock along, and the cloud takes it again; what is written meanwhile waits.
+/// A database that restarts releases the lock, and the cloud acquires it again; writes wait until then.
 ///
 /// Shows D117.
 #[tokio::test]
-async fn a_database_that_starts_anew_is_used_again() {
+async fn a_database_that_restarts_is_used_again() {
     let mut server = test_postgres::Server::start(test_postgres::Durability::Memory).expect("a server");
     let fixture = Fixture::at(Some(server.database())).await;
     let (store, device) = (&fixture.store, fixture.device(None).await);
@@ -728,7 +728,7 @@ async fn a_file_that_is_no_database_is_refused_without_waiting() {
 
 /// Shows D161.
 #[tokio::test]
-async fn a_store_that_cannot_be_written_is_not_ready_and_can_still_be_asked() {
+async fn a_store_that_cannot_be_written_is_not_ready_and_can_still_be_read() {
     for fixture in Fixture::each().await {
         let (store, device) = (&fixture.store, fixture.device(None).await);
         store.check().await.expect("ready");

@@ -1,4 +1,4 @@
-//! A broker that does what a test tells it, byte by byte, on a real socket.
+//! A broker scripted by a test, byte by byte, on a real socket.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -91,12 +91,12 @@ impl Peer {
         self.send(&[0x20, 2, 0, 0]).await;
     }
 
-    /// Closes its way out and goes on listening.
+    /// Closes its direction and continues to read.
     pub(crate) async fn half_close(&mut self) {
         self.0.shutdown().await.expect("closed");
     }
 
-    /// Waits for the cloud to end the connection; what came before.
+    /// Waits for the cloud to close the connection, and returns what it sent before.
     pub(crate) async fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         let _ = timeout(MAX_WAIT, self.0.read_to_end(&mut rest)).await.expect("it is ended");

@@ -46,7 +46,7 @@ impl Server {
     }
 }
 
-/// The answer to a query (RFC 1035 section 4), if there is to be one.
+/// The answer to a query (RFC 1035, 4), if the server answers it.
 fn answer(query: &[u8]) -> Option<Vec<u8>> {
     const AAAA: u8 = 28;
     let mut labels = Vec::new();
@@ -125,7 +125,7 @@ async fn a_name_server_that_answers_for_ipv4_only_is_enough() {
     assert_eq!(found, ["192.0.2.7".parse::<IpAddr>().expect("one")]);
 }
 
-/// Shows D181: what an answer says of its age is heeded, within bounds, and what fails is remembered for a moment.
+/// Shows D181: an answer is cached for its time to live, within bounds, and a failure for a moment.
 #[tokio::test]
 async fn answers_and_failures_are_kept_as_long_as_they_may_be() {
     let (server, owner) = (Server::start().await, device_of(account()));
@@ -146,9 +146,9 @@ async fn answers_and_failures_are_kept_as_long_as_they_may_be() {
     assert!(MAX_FAILURE_CACHE_TIME <= Duration::from_secs(10) && MAX_CACHE_TIME <= Duration::from_mins(10));
 }
 
-/// Shows D181: a name that is not answered for is given up in time, and not asked for again at once.
+/// Shows D181: a name that is not answered for times out, and is not queried again at once.
 #[tokio::test]
-async fn a_name_that_is_never_answered_for_is_given_up_and_remembered() {
+async fn a_name_that_is_never_answered_for_times_out_and_is_cached() {
     let (server, owner) = (Server::start().await, device_of(account()));
     let resolver = server.resolver(|limits| limits.resolve_timeout = Duration::from_millis(100));
     assert_eq!(resolver.look_up(owner, "a.dead.test").await, Err(ConnectError::ResolveTimedOut));
@@ -162,10 +162,10 @@ async fn a_name_that_is_never_answered_for_is_given_up_and_remembered() {
 
 /// Shows D181.
 ///
-/// The fault of a pool of threads: devices whose names are never answered for delay nobody else, be it another account's device
+/// The fault of a pool of threads: devices whose names are never answered for delay no others, be it another account's device
 /// or one of the same.
 #[tokio::test]
-async fn devices_with_names_that_are_never_answered_for_delay_nobody() {
+async fn devices_with_names_that_are_never_answered_for_delay_no_others() {
     let (server, noisy) = (Server::start().await, account());
     let resolver = server.resolver(|_| ());
     let hosts: Vec<String> = (0..400).map(|number| format!("n{number}.dead.test")).collect();
@@ -203,7 +203,7 @@ async fn when_every_place_is_taken_the_largest_user_gives_way() {
     drop((held, again));
 }
 
-/// Shows D181: a look-up nobody waits for any more holds nothing.
+/// Shows D181: a look-up that is no longer waited for holds nothing.
 #[tokio::test]
 async fn a_cancelled_look_up_gives_its_place_back() {
     let (server, owner) = (Server::start().await, device_of(account()));

@@ -148,21 +148,21 @@ async fn a_farewell_is_an_end_and_a_cut_is_an_error() {
 }
 
 #[tokio::test]
-async fn closing_says_the_last_words_and_the_other_end_sees_a_clean_end() {
+async fn closing_sends_what_is_queued_and_the_peer_sees_a_clean_end() {
     let (mut client, mut server) = connected().await;
-    server.write_all(b"last words").await.expect("taken");
+    server.write_all(b"the rest").await.expect("taken");
     in_time(server.shutdown()).await.expect("taken");
     assert!(server.write_all(b"more").await.is_err(), "nothing is said after it");
     client.write_all(b"of no interest any more").await.expect("taken");
     let mut all = Vec::new();
     in_time(client.read_to_end(&mut all)).await.expect("a clean end");
-    assert_eq!(all, b"last words");
+    assert_eq!(all, b"the rest");
     drop(client);
     assert_eq!(in_time(server.read(&mut [0; 9])).await.expect("the end"), 0);
 }
 
 #[tokio::test]
-async fn bytes_nobody_sealed_end_the_connection_and_the_other_end_hears_why() {
+async fn bytes_that_are_not_encrypted_end_the_connection_with_an_alert() {
     let (client, mut server) = connected().await;
     let (mut tcp, mut session) = client.into_inner();
     let forged = [&[0x17, 3, 3, 0, 32][..], &[0; 32]].concat();

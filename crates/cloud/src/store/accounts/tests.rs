@@ -173,7 +173,7 @@ async fn an_account_goes_with_its_settings_once_it_has_no_devices_and_the_first_
 
 /// Shows D121.
 #[tokio::test]
-async fn what_is_known_at_the_door_says_whose_a_device_is() {
+async fn admission_data_names_the_account_of_a_device() {
     let fixture = Fixture::new().await;
     let Fixture { first, second, own, other, .. } = &fixture;
     let known = first.admission(*other).await.expect("asked").expect("known");

@@ -79,14 +79,14 @@ async fn a_commit_that_is_no_commit_is_an_error() {
 
 /// Shows D160.
 #[tokio::test]
-async fn a_transaction_that_is_given_up_holds_nobody_up() {
+async fn an_abandoned_transaction_blocks_no_others() {
     for fixture in Fixture::each().await {
         for _ in 0..2 * limits::DATABASE_WRITE_CONNECTIONS {
             let mut transaction = fixture.store.pool.begin().await.expect("begun");
-            transaction.execute(set("given up", 1)).await.expect("set");
+            transaction.execute(set("abandoned", 1)).await.expect("set");
         }
-        fixture.store.pool.execute(set("given up", 2)).await.expect("set");
-        assert!(is_seen(&fixture, "given up").await);
+        fixture.store.pool.execute(set("abandoned", 2)).await.expect("set");
+        assert!(is_seen(&fixture, "abandoned").await);
     }
 }
 
