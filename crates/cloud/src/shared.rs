@@ -62,7 +62,7 @@ impl Shared {
             memory: Arc::new(MemoryPool::new(limits.memory)),
             limits: limits.clone(),
             require_tls: config.require_tls,
-            tls_ports: config.tls_ports.clone(),
+            tls_ports: config.tls_ports,
             store,
             registry: Arc::default(),
             refused: RefusalCache::default(),
