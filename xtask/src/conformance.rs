@@ -90,7 +90,7 @@ fn cite_file(path: &Path, citations: &mut Citations) -> Outcome {
     let mut pending: Vec<String> = Vec::new();
     let mut is_test = false;
     for line in text.lines().map(str::trim) {
-        if let Some(list) = line.strip_prefix("/// Shows ") {
+        if let Some(list) = line.strip_prefix("/// Shows ").filter(|list| begins_with_id(list)) {
             if !list.ends_with('.') {
                 return Err(format!(
                     "{shown}: the list `Shows {list}` continues on another line: put it on one line"
@@ -110,6 +110,11 @@ fn cite_file(path: &Path, citations: &mut Citations) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// Other sentences may begin with "Shows" too.
+fn begins_with_id(list: &str) -> bool {
+    list.split([',', ' ', '.']).next().is_some_and(is_id)
 }
 
 fn function_name(line: &str) -> Option<&str> {

@@ -64,8 +64,9 @@ fn parse_decisions(text: &str) -> Result<Vec<Rule>, String> {
             return Err(format!("{id} is in the index, but there is no section `### {id}`"));
         }
     }
-    if let Some(pair) = sections.windows(2).find(|pair| number(pair[0]) >= number(pair[1])) {
-        return Err(format!("{} comes before {}: sections are sorted by number", pair[0], pair[1]));
+    let pairs = sections.iter().zip(sections.iter().skip(1));
+    if let Some((first, second)) = pairs.into_iter().find(|(first, second)| number(first) >= number(second)) {
+        return Err(format!("{first} comes before {second}: sections are sorted by number"));
     }
     let rule = |id: &str| {
         let title = index.get(id).ok_or_else(|| format!("{id} has no line in the index"))?;

@@ -33,10 +33,10 @@ fn deriving_debug(text: &str) -> Vec<(usize, &str)> {
         if line.starts_with("#[derive(") {
             derives_debug |=
                 line.split(|character: char| !character.is_alphanumeric()).any(|word| word == "Debug");
-        } else if let Some(name) = type_name(line) {
-            if core::mem::take(&mut derives_debug) {
-                found.push((index + 1, name));
-            }
+        } else if let Some(name) = type_name(line)
+            && core::mem::take(&mut derives_debug)
+        {
+            found.push((index + 1, name));
         }
     }
     found
