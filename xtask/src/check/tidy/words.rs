@@ -60,7 +60,7 @@ fn rejected_at<'a>(phrases: &HashMap<&str, Vec<Phrase<'a>>>, words: &[String]) -
     matching.map(|(_, word)| *word)
 }
 
-/// The words of a line in lower case; identifiers fall into theirs, `last_words` and `LastWords` alike.
+/// The words of a line in lower case; identifiers fall into theirs, `old_phrase` and `OldPhrase` alike.
 fn split(line: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut was_lower = false;
@@ -88,23 +88,23 @@ mod tests {
             find: find.iter().map(|&form| form.into()).collect(),
             instead: instead.into(),
         };
-        let rejected = [word(&["anew"], "again"), word(&["last words", "last word"], "BYE")];
+        let rejected = [word(&["zounds"], "again"), word(&["old phrase", "old phrases"], "BYE")];
         let source = Source::new("a/b.rs", text);
         check(&rejected, &[source]).iter().map(|(_, violation)| violation.shown()).collect()
     }
 
     #[test]
     fn a_word_is_found_in_text_and_identifiers_and_the_message_says_what_to_write() {
-        assert_eq!(found("fine\nstarts anew"), ["a/b.rs:2: `anew`: write again"]);
-        for text in ["let last_words = 1;", "struct LastWords;", "// his last words", "LAST_WORD"] {
+        assert_eq!(found("fine\nstarts zounds"), ["a/b.rs:2: `zounds`: write again"]);
+        for text in ["let old_phrase = 1;", "struct OldPhrase;", "// an old phrase", "OLD_PHRASES"] {
             assert_eq!(found(text).len(), 1, "{text}");
         }
-        assert_eq!(found("anew, anew").len(), 2, "each occurrence counts");
+        assert_eq!(found("zounds, zounds").len(), 2, "each occurrence counts");
     }
 
     #[test]
     fn parts_of_other_words_are_no_hits() {
-        for text in ["a newer one", "canew", "last crosswords", "the last. A word"] {
+        for text in ["a zoundsier one", "azounds", "old paraphrases", "the old. A phrase"] {
             assert!(found(text).is_empty(), "{text}");
         }
     }
