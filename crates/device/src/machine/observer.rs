@@ -105,7 +105,7 @@ impl Observer {
                 }
                 BoardEvent::SystemLed { enabled } => self.note(DeviceEvent::SystemLed { enabled }),
                 BoardEvent::UnknownRegister { address } => {
-                    self.note(DeviceEvent::UnknownRegister { address })
+                    self.note(DeviceEvent::UnknownRegister { address });
                 }
             }
         }

@@ -349,7 +349,7 @@ impl CloudEnd for Cloud {
         {
             match event {
                 Event::Hello(_) => {
-                    self.link.send_welcome(KEEPALIVE, WINDOW, WallTime::from_micros(WALL), true)
+                    self.link.send_welcome(KEEPALIVE, WINDOW, WallTime::from_micros(WALL), true);
                 }
                 Event::Log(head) => self.note_log(head.sequence),
                 Event::TimeQuery => self.link.send_time(WallTime::from_micros(WALL)),

@@ -25,9 +25,7 @@ pub const MAX_BREAKPOINTS: u32 = 4096;
 pub const MAX_WATCHPOINTS: u32 = 256;
 
 /// What a debugger reads at an entry of the call page: `bx lr; nop; bx lr; nop`, a function without a stack frame, so
-/// that
-
-/// a backtrace from inside a call finds its caller.
+/// that a backtrace from inside a call finds its caller.
 const VENEER: [u8; 8] = [0x70, 0x47, 0x00, 0xBF, 0x70, 0x47, 0x00, 0xBF];
 
 /// Registers, memory and breakpoints.

@@ -51,7 +51,7 @@ pub(super) fn write(input: &DebuggerInput<'_>, out: &mut Vec<u8>) {
         D::InsertBreakpoint(address) | D::RemoveBreakpoint(address) => put(out, (*address).into()),
         D::InsertWatchpoint(watchpoint) | D::RemoveWatchpoint(watchpoint) => {
             put_both(out, watchpoint.range.start, watchpoint.range.end);
-            out.push(u8::from(watchpoint.reads) * READS | u8::from(watchpoint.writes) * WRITES);
+            out.push((u8::from(watchpoint.reads) * READS) | (u8::from(watchpoint.writes) * WRITES));
         }
     }
 }
