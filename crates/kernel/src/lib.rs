@@ -87,7 +87,7 @@ use time::WallClock;
 /// The kernel of one device.
 pub struct Kernel {
     boot: Boot,
-    /// Number of this start, by which the cloud tells it from other starts of the same device.
+    /// Number of this start, which distinguishes it from other starts of the same device in the cloud.
     boot_id: u32,
     rng: Rng,
     handles: HandleAllocator,
@@ -164,7 +164,7 @@ impl Kernel {
     }
 
     /// The port has restarted the application, for this reason, after a fault or on request (D73). Every handle of the
-    /// application is void, its buffers are its own again, and the kernel owns the network until it is asked for (N18,
+    /// application is void, its buffers are its own again, and the kernel owns the network until it is requested (N18,
     /// N19). The link stays as it is.
     pub fn application_restarted(&mut self, port: &mut Port<'_>, wake_reason: WakeReason) {
         self.boot.wake_reason = wake_reason;

@@ -125,7 +125,7 @@ impl Notifications {
     }
 
     /// Writes the record to the next slot and pends the interrupt. The slot is overwritten whatever it contains:
-    /// nothing tells the kernel whether the application has read it (D10).
+    /// the kernel cannot know whether the application has read it (D10).
     fn deliver(&mut self, port: &mut Port<'_>, posted: PendingRecord) {
         let mut centres = self.centres.iter_mut().flatten();
         let Some(centre) = centres.find(|centre| centre.handle == posted.centre) else { return };
