@@ -1,4 +1,4 @@
-//! Topic aliases (MQTT 5, 3.3.2.3.4). They live and die with one connection (MQTT-3.3.2-7).
+//! Topic aliases (MQTT 5, 3.3.2.3.4). They are valid for one connection only (MQTT-3.3.2-7).
 
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
@@ -12,7 +12,7 @@ struct Entry {
     used: u64,
 }
 
-/// The aliases towards the broker defined so far; the alias of an entry is its position plus one, so it is never 0
+/// The aliases defined so far for the broker; the alias of an entry is its position plus one, so it is never 0
 /// (MQTT-3.3.2-8).
 #[derive(Debug, Default)]
 pub(crate) struct TopicAliases {
@@ -27,7 +27,7 @@ impl TopicAliases {
         self.maximum = maximum;
     }
 
-    /// Whether an alias for `topic` is allowed and pays.
+    /// Whether an alias for `topic` is allowed and saves bytes.
     pub(crate) fn suits(&self, topic: &[u8]) -> bool {
         self.maximum > 0 && topic.len() >= SHORTEST_ALIASED_TOPIC
     }
@@ -71,7 +71,7 @@ pub(crate) struct ReceivedAliases {
 }
 
 impl ReceivedAliases {
-    /// Notes what `alias` stands for from now on. Beyond the bounds it is forgotten.
+    /// Defines `alias`. Beyond the limits it is not remembered.
     pub(crate) fn define(&mut self, alias: u16, topic: &str) {
         self.entries.retain(|(other, _)| *other != alias);
         let bytes: usize = self.entries.iter().map(|(_, topic)| topic.len()).sum();

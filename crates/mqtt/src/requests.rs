@@ -1,4 +1,4 @@
-//! Requests towards the broker: packet identifiers, what is in flight, and what waits for the broker's Receive Maximum.
+//! Requests to the broker: packet identifiers, what is in flight, and what waits for the broker's Receive Maximum.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -65,8 +65,9 @@ impl Requests {
         self.in_flight.remove(index)
     }
 
-    /// The next identifier in 1 to 65 535, round and round, that is not in use. There always is one, because requests
-    /// are bounded by `MAXIMUM_REQUESTS`.
+    /// The next identifier in 1 to 65 535, cyclically, that is not in use: one just released is reused as late as possible,
+    /// in case the broker still sends something for it. There always is one, because requests are bounded by
+    /// `MAXIMUM_REQUESTS`.
     fn free_packet_id(&mut self) -> u16 {
         loop {
             self.last_packet_id = self.last_packet_id.checked_add(1).unwrap_or(1);
@@ -100,7 +101,7 @@ impl Requests {
         Some(publish)
     }
 
-    /// Forgets what will never be sent or answered; the connection has ended.
+    /// Drops what will never be sent or answered, because the connection has ended.
     pub(crate) fn abandon(&mut self) {
         self.waiting = VecDeque::new();
         self.waiting_bytes = 0;

@@ -83,7 +83,7 @@ impl Handler for MqttChannel {
             to_cloud::UNSUBSCRIBE => self.requests.on_unsubscribe(body, &mut self.stage, cx)?,
             to_cloud::CONNECT => self.on_connect(&Connect::decode(body)?, cx),
             to_cloud::DISCONNECT => self.on_disconnect(cx),
-            to_cloud::ACKNOWLEDGE => self.on_acknowledge(&Acknowledge::decode(body)?),
+            to_cloud::ACKNOWLEDGE => self.on_acknowledge(Acknowledge::decode(body)?),
             _ => return Err(violation::WRONG_CHANNEL_TYPE),
         }
         self.advance(cx);
@@ -232,7 +232,7 @@ impl MqttChannel {
     }
 
     /// An acknowledgement for a message of a connection that has ended is ignored.
-    fn on_acknowledge(&mut self, acknowledge: &Acknowledge) {
+    fn on_acknowledge(&mut self, acknowledge: Acknowledge) {
         if let Ok(client) = self.stage.client() {
             let _ = client.acknowledge(acknowledge.delivery.into());
         }

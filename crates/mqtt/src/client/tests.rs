@@ -155,7 +155,7 @@ fn debug_output_contains_no_payload_and_no_credentials() {
     let event = client.poll(START);
     assert!(matches!(event, Some(Event::Message(_))));
     let shown = alloc::format!("{connecting:?} {waiting} {event:?}");
-    for hidden in [alloc::format!("{:?}", secret), "hunter2".into(), "104, 117, 110".into()] {
+    for hidden in [alloc::format!("{secret:?}"), "hunter2".into(), "104, 117, 110".into()] {
         assert!(!shown.contains(&hidden), "{shown}");
     }
     assert!(shown.contains("<7 bytes>"), "{shown}");

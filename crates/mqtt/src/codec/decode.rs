@@ -1,4 +1,4 @@
-//! Packets a broker may send.
+//! Packets a broker sends.
 
 use crate::codec::properties::Properties;
 use crate::codec::reader::Reader;
@@ -41,7 +41,7 @@ pub(crate) enum Packet<'a> {
     Disconnect {
         reason_code: u8,
     },
-    /// One that asks for nothing and answers nothing.
+    /// One that has no effect.
     Ignored,
 }
 

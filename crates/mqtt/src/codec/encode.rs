@@ -21,7 +21,7 @@ const NEVER: u32 = 0xffff_ffff;
 pub(crate) enum Naming {
     /// By the topic alone.
     Plain,
-    /// By the topic, and this alias stands for it from now on.
+    /// By the topic, which defines this alias for it.
     Define(u16),
     /// By this alias alone.
     Refer(u16),

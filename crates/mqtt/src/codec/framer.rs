@@ -20,12 +20,12 @@ pub(crate) struct Frame<'a> {
 #[derive(Debug, Clone, Copy)]
 struct Header {
     first: u8,
-    /// Bytes of the body to keep, and to drop behind them.
+    /// Bytes of the body to store, and to drop behind them.
     keep: usize,
     drop: usize,
 }
 
-/// The packet being cut out.
+/// The packet being received.
 pub(crate) struct Framer {
     maximum: usize,
     first: Option<u8>,
@@ -90,8 +90,8 @@ impl Framer {
         Ok(None)
     }
 
-    /// Judges the size of a packet before anything is stored for it. Of a PUBLISH beyond the maximum the beginning is
-    /// kept, so that it can be acknowledged; any other packet has no business being that large.
+    /// Checks the size of a packet before anything is stored for it. Of a PUBLISH beyond the maximum the beginning is
+    /// stored, so that it can be acknowledged; no other packet needs to be that large.
     fn admit(&self, first: u8) -> Result<Header, ProtocolError> {
         let fixed_header = 1 + self.length_bytes as usize;
         let keep = self.length.min(self.maximum.saturating_sub(fixed_header));
@@ -104,7 +104,7 @@ impl Framer {
         Ok(Header { first, keep, drop })
     }
 
-    /// Stores a part of the body; the packet when it is whole.
+    /// Stores a part of the body; returns the packet when it is complete.
     fn collect<'a>(&mut self, mut header: Header, input: &mut &[u8]) -> Option<Frame<'a>> {
         let part = take(input, header.keep - self.body.len());
         self.reserve(part.len(), header.keep);
@@ -120,7 +120,8 @@ impl Framer {
         None
     }
 
-    /// Grows the body by doubling, with what has arrived and not with what was promised, and never beyond `keep`.
+    /// Grows the body by doubling, with what has arrived and not with the length announced, so that a header alone
+    /// costs no memory; never beyond `keep`.
     fn reserve(&mut self, more: usize, keep: usize) {
         let needed = self.body.len() + more;
         if needed > self.body.capacity() {

@@ -1,5 +1,5 @@
 //! Properties of the packets a broker sends (MQTT 5, 2.2.2). Only those the client acts on are stored; what is wrong
-//! with one is counted and passed over, as long as the properties end where their length says (D192).
+//! with one is counted and ignored, as long as the properties end where their length says (D192).
 
 use crate::codec::packet_type;
 use crate::codec::reader::Reader;
@@ -7,7 +7,7 @@ use crate::deviation::{Deviation, Deviations};
 use crate::error::ProtocolError;
 use crate::topic::is_valid_text;
 
-/// What a broker's properties say that matters here.
+/// The properties of a broker the client acts on.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Properties {
     pub(crate) server_keep_alive: Option<u16>,
@@ -52,7 +52,7 @@ pub(crate) mod id {
     pub(crate) const SHARED_AVAILABLE: u8 = 0x2a;
 }
 
-/// Whether property `id` may stand in a packet of this type (MQTT 5, table 2-4).
+/// Whether property `id` is allowed in a packet of this type (MQTT 5, table 2-4).
 fn is_allowed(id: u8, packet: u8) -> bool {
     match id {
         id::PAYLOAD_FORMAT
@@ -110,7 +110,7 @@ impl Properties {
             }
             deviations.note(Deviation::Property);
             if !skip(id, &mut fields, deviations)? {
-                // Of an unknown property the length is not known, but where all of them end is.
+                // The length of an unknown property is not known, but where all of them end is.
                 fields.remainder();
             }
         }
@@ -126,7 +126,7 @@ impl Properties {
     ) -> Result<(), ProtocolError> {
         match id {
             id::SERVER_KEEP_ALIVE => self.server_keep_alive = Some(fields.u16()?),
-            // None at all could not be lived with; one at a time can.
+            // A Receive Maximum of 0 would allow no message at all; it is read as one at a time.
             id::RECEIVE_MAXIMUM => self.receive_maximum = positive(fields.u16()?, deviations).or(Some(1)),
             id::TOPIC_ALIAS_MAXIMUM => self.topic_alias_maximum = Some(fields.u16()?),
             id::TOPIC_ALIAS => self.topic_alias = Some(fields.u16()?),
@@ -188,7 +188,7 @@ fn text(fields: &mut Reader<'_>, deviations: &mut Deviations) -> Result<(), Prot
     Ok(())
 }
 
-/// A property that is 0 or 1; any other value says yes.
+/// A property that is 0 or 1; any other value is read as 1.
 fn flag(fields: &mut Reader<'_>, deviations: &mut Deviations) -> Result<bool, ProtocolError> {
     let value = fields.u8()?;
     if value > 1 {
