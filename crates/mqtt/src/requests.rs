@@ -65,8 +65,8 @@ impl Requests {
         self.in_flight.remove(index)
     }
 
-    /// The next identifier in 1 to 65 535, cyclically, that is not in use: one just released is reused as late as possible,
-    /// in case the broker still sends something for it. There always is one, because requests are bounded by
+    /// The next identifier in 1 to 65 535, cyclically, that is not in use: one just released is reused as late as
+    /// possible, in case the broker still sends something for it. There always is one, because requests are bounded by
     /// `MAXIMUM_REQUESTS`.
     fn free_packet_id(&mut self) -> u16 {
         loop {
