@@ -12,7 +12,7 @@ pub struct AppMemory {
     pub ram: Vec<u8>,
     free_flash: u32,
     free_ram: u32,
-    /// What the kernel wrote, address and length, if it is to be recorded.
+    /// What the kernel wrote, address and length, if it is recorded.
     pub written: Option<Vec<(u32, u32)>>,
 }
 

@@ -61,7 +61,7 @@ impl Kernel {
         Ok(())
     }
 
-    /// Fills `out` with what is to be sent to the cloud now, taking turns among the senders, and returns how many bytes
+    /// Fills `out` with what can be sent to the cloud now, taking turns among the senders, and returns how many bytes
     /// that is; 0 is nothing. `out` must be at least [`MIN_TRANSMIT_BUFFER`](crate::limits::MIN_TRANSMIT_BUFFER) bytes
     /// long. What was returned counts as sent.
     pub fn transmit(&mut self, port: &mut Port<'_>, out: &mut [u8]) -> usize {

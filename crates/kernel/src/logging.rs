@@ -102,7 +102,7 @@ impl Logging {
         self.sent += 1;
     }
 
-    /// The buffer is the application's again and the messages in it are dropped. Sequence numbers go on, so that the
+    /// The buffer is the application's again and the messages in it are dropped. Sequence numbers continue, so that the
     /// cloud sees how many are missing.
     pub(crate) fn remove_buffer(&mut self) {
         self.drop_front(self.lengths.len());

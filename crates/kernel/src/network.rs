@@ -25,7 +25,7 @@ use crate::rng::Rng;
 enum LinkState {
     /// There is no connection.
     Down,
-    /// There is no connection, and none is to be tried before this time.
+    /// There is no connection, and none is tried before this time.
     Backoff { until: Instant },
     /// The port is making a connection.
     Connecting,

@@ -26,7 +26,7 @@ pub enum Outcome {
     },
     /// Apply the update that has been downloaded, if there is one, and restart the application or the device.
     Restart,
-    /// The factory test is complete: never return to it. With 0 the final application is to be installed if there is
+    /// The factory test is complete: never return to it. With 0 the final application is installed if there is
     /// one; with any other status nothing runs until the next reset, which repeats the test.
     TestingComplete {
         /// 0 for passed.

@@ -130,7 +130,7 @@ pub struct WifiNetwork<'a> {
     pub has_password: bool,
 }
 
-/// Why a connection ended or could not be made, as far as the port can tell.
+/// Why a connection ended or could not be made, as far as the port knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkLoss {
     /// The device has no network under it: no carrier, no address.

@@ -240,7 +240,7 @@ fn busy_channels_do_not_starve_the_log() {
 
 /// Shows D32.
 #[test]
-fn scribbling_on_the_buffer_changes_the_text_and_nothing_else() {
+fn overwriting_the_buffer_changes_the_text_and_nothing_else() {
     let mut device = TestDevice::new();
     let buffer = init(&mut device, 512);
     log(&mut device, b"abc");

@@ -163,7 +163,7 @@ fn messages_wrap_around_the_ring_and_reading_frees_space() {
 
 /// Shows D32.
 #[test]
-fn scribbling_on_the_ring_changes_bytes_and_no_lengths() {
+fn overwriting_the_ring_changes_bytes_and_no_lengths() {
     let (mut device, setup) = TestDevice::with_network();
     let params = device.channel_params(&setup, ChannelType::Mqtt, 512, 512);
     let channel = device.open_channel(&params);

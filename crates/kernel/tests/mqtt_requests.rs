@@ -352,7 +352,7 @@ fn a_topic_is_announced_once_and_then_sent_as_an_alias() {
 
 /// Shows D88, D32, D33.
 #[test]
-fn scribbling_on_the_send_ring_changes_bytes_and_no_lengths() {
+fn overwriting_the_send_ring_changes_bytes_and_no_lengths() {
     let (mut device, setup) = TestDevice::with_network();
     let params = device.channel_params(&setup, ChannelType::Mqtt, 512, 512);
     let channel = device.open_channel(&params);

@@ -94,7 +94,7 @@ impl RandomApplication {
         self.offered.clear();
         self.free = APPLICATION_RAM_START;
         match self.below(24) {
-            0 => self.scribble(),
+            0 => self.overwrite_memory(),
             1 => self.interrupts(),
             2 => self.advance(),
             3..=7 => self.cloud(),
@@ -617,7 +617,7 @@ impl RandomApplication {
     // ---- everything around the application ----
 
     /// The application changes its own memory, buffers included.
-    fn scribble(&mut self) {
+    fn overwrite_memory(&mut self) {
         let at = self.below(0x8_0000 - 64);
         let bytes: Vec<u8> = (0..64).map(|_| self.rng.next_u32() as u8).collect();
         self.device.memory.set(APPLICATION_RAM_START + at, &bytes);

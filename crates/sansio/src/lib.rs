@@ -29,7 +29,7 @@ pub trait StateMachine {
     type Time: Copy + Ord;
     /// What can happen to it.
     type Input<'a>;
-    /// What it asks of its driver, or tells it.
+    /// What it asks of its driver, or reports to it.
     type Output;
     /// Why an input was refused. What that means for what follows is the core's to say.
     type Error;

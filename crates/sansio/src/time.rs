@@ -21,17 +21,17 @@ impl Instant {
     /// Later than everything that happens: "never" for a deadline.
     pub const MAX: Self = Self(u64::MAX);
 
-    /// So many microseconds after the epoch.
+    /// This number of microseconds after the epoch.
     pub const fn from_micros(micros: u64) -> Self {
         Self(micros)
     }
 
-    /// So many milliseconds after the epoch.
+    /// This number of milliseconds after the epoch.
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis.saturating_mul(MICROS_PER_MILLI))
     }
 
-    /// So many seconds after the epoch.
+    /// This number of seconds after the epoch.
     pub const fn from_secs(secs: u64) -> Self {
         Self(secs.saturating_mul(MICROS_PER_SEC))
     }
@@ -98,17 +98,17 @@ impl Duration {
     /// Longer than everything that happens.
     pub const MAX: Self = Self(u64::MAX);
 
-    /// So many microseconds.
+    /// A number of microseconds.
     pub const fn from_micros(micros: u64) -> Self {
         Self(micros)
     }
 
-    /// So many milliseconds.
+    /// A number of milliseconds.
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis.saturating_mul(MICROS_PER_MILLI))
     }
 
-    /// So many seconds.
+    /// A number of seconds.
     pub const fn from_secs(secs: u64) -> Self {
         Self(secs.saturating_mul(MICROS_PER_SEC))
     }
@@ -187,12 +187,12 @@ impl WallTime {
     /// 1970-01-01 00:00 UTC.
     pub const UNIX_EPOCH: Self = Self(0);
 
-    /// So many microseconds since 1970.
+    /// A number of microseconds since 1970.
     pub const fn from_micros(micros: u64) -> Self {
         Self(micros)
     }
 
-    /// So many milliseconds since 1970.
+    /// A number of milliseconds since 1970.
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis.saturating_mul(MICROS_PER_MILLI))
     }

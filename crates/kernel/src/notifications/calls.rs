@@ -50,7 +50,8 @@ pub(crate) fn setup(
     Ok(())
 }
 
-/// `mvCloseNotifications`. What still refers to the centre goes on without notifying; waiting records are dropped.
+/// `mvCloseNotifications`. What still refers to the centre continues without notifications; waiting records are
+/// dropped.
 pub(crate) fn close(
     notifications: &mut Notifications,
     port: &mut Port<'_>,
