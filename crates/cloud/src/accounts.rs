@@ -1,4 +1,5 @@
-//! What the sessions of one account share: its view of the store, and its limits, which hold for all its devices together (D122).
+//! What the sessions of one account share: its view of the store, and its limits, which hold for all its devices
+//! together (D122).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, Weak};

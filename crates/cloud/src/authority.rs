@@ -1,8 +1,8 @@
-//! The cloud's own certificate authority. It issues the certificates of devices and of the cloud, and no other authority is trusted
-//! between them.
+//! The cloud's own certificate authority. It issues the certificates of devices and of the cloud, and no other
+//! authority is trusted between them.
 //!
-//! Keys are P-256. Certificates do not expire: a device in the field has no one to renew its certificate. A certificate counts only
-//! while the store lists it, so a device that is removed, or given a new identity, is refused.
+//! Keys are P-256. Certificates do not expire: a device in the field has no one to renew its certificate. A certificate
+//! counts only while the store lists it, so a device that is removed, or given a new identity, is refused.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -149,8 +149,9 @@ impl Authority {
 }
 
 impl Identity {
-    /// Writes the identity into `folder`, which is created with mode 0700 if it does not exist: `device-id`, `certificate.pem`,
-    /// `key.pem`, `authority.pem`, each with mode 0600. On failure the files already written are removed.
+    /// Writes the identity into `folder`, which is created with mode 0700 if it does not exist: `device-id`,
+    /// `certificate.pem`, `key.pem`, `authority.pem`, each with mode 0600. On failure the files already written are
+    /// removed.
     pub fn save(&self, folder: &Path) -> Result<(), FileError> {
         let is_new = !folder.exists();
         let written = self.write(folder);
@@ -222,7 +223,8 @@ fn params(common_name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, common_name);
-    // 1970 is what a clock that was never set shows: a device or a cloud without the time must be able to connect (D164).
+    // 1970 is what a clock that was never set shows: a device or a cloud without the time must be able to connect
+    // (D164).
     params.not_before = date_time_ymd(1970, 1, 1);
     // "No well-defined expiration date" (RFC 5280, 4.1.2.5), except for the seconds of its last day.
     params.not_after = date_time_ymd(9999, 12, 31);

@@ -24,7 +24,8 @@ pub(crate) struct Background {
 }
 
 impl Background {
-    /// Spawns all of them. All but the log writer hold the store weakly, so that they do not keep a stopped cloud's store open.
+    /// Spawns all of them. All but the log writer hold the store weakly, so that they do not keep a stopped cloud's
+    /// store open.
     pub(crate) fn spawn(tasks: &Arc<Supervisor>, shared: &Shared, intake: Arc<Intake>) -> Self {
         Self {
             log_writer: spawn_log_writer(tasks, shared, intake),
@@ -85,7 +86,8 @@ async fn prune(store: Weak<Store>, epoch: Epoch, limits: Limits) {
     }
 }
 
-/// Removes log lines in excess, and those that are too old unless the clock is in doubt: a wrong clock would delete everything (D164).
+/// Removes log lines in excess, and those that are too old unless the clock is in doubt: a wrong clock would delete
+/// everything (D164).
 async fn prune_once(
     store: &Store,
     epoch: Epoch,

@@ -43,7 +43,8 @@ impl Epoch {
 
 /// The time at which certificates of the cloud's own authority are verified: always within their validity.
 ///
-/// They are valid until they are revoked. On a machine whose clock shows 1970 their dates would refuse every device (D164).
+/// They are valid until they are revoked. On a machine whose clock shows 1970 their dates would refuse every device
+/// (D164).
 #[derive(Debug)]
 pub(crate) struct CertificateTime;
 
@@ -63,8 +64,8 @@ fn within_validity(now: Duration) -> Duration {
 
 /// Decides whether the wall clock can be trusted for deleting by age (D164).
 ///
-/// A clock that moves by more than the time that has passed may be wrong, and is not trusted for [`DISTRUST_TIME`]: time for it to be
-/// corrected, or for an operator to see the warning.
+/// A clock that moves by more than the time that has passed may be wrong, and is not trusted for [`DISTRUST_TIME`]:
+/// time for it to be corrected, or for an operator to see the warning.
 #[derive(Debug)]
 pub(crate) struct ClockWatch {
     /// The wall clock at the last update, milliseconds since 1970; at the start the latest time recorded in the store.

@@ -94,8 +94,8 @@ impl Cloud {
         })
     }
 
-    /// Waits until the cloud cannot continue, because one of its tasks panicked too often, and returns the name of that task. The cloud
-    /// should then be stopped.
+    /// Waits until the cloud cannot continue, because one of its tasks panicked too often, and returns the name of that
+    /// task. The cloud should then be stopped.
     pub async fn failed(&self) -> &'static str {
         self.tasks.failed().await
     }
@@ -110,15 +110,16 @@ impl Cloud {
         self.metrics_address
     }
 
-    /// Limits that are lower than configured because the process may not open more files: otherwise connections would fail one by one
-    /// (D175).
+    /// Limits that are lower than configured because the process may not open more files: otherwise connections would
+    /// fail one by one (D175).
     pub fn lowered_limits(&self) -> &[LoweredLimit] {
         &self.lowered
     }
 
-    /// Stops the cloud in good order (D123): no connection is accepted, nothing more is read from devices, requests in flight are
-    /// answered, every device is sent `BYE` *shutting down*, pending log lines are stored. This takes at most [`Limits::drain_timeout`]
-    /// and four seconds more than four times [`Limits::farewell_timeout`], and much less when nothing hangs.
+    /// Stops the cloud in good order (D123): no connection is accepted, nothing more is read from devices, requests in
+    /// flight are answered, every device is sent `BYE` *shutting down*, pending log lines are stored. This takes at
+    /// most [`Limits::drain_timeout`] and four seconds more than four times [`Limits::farewell_timeout`], and much less
+    /// when nothing hangs.
     pub async fn stop(self) {
         let patience = self.shared.limits.farewell_timeout + Duration::from_secs(1);
         self.monitor.accepting.store(false, Ordering::Relaxed);
@@ -158,7 +159,8 @@ impl Cloud {
         provisioning::issue(&self.folder, &self.shared.store.of_account(account), name).await
     }
 
-    /// Issues a new identity for a device. The old one becomes invalid at once, and a connection made with it is closed.
+    /// Issues a new identity for a device. The old one becomes invalid at once, and a connection made with it is
+    /// closed.
     ///
     /// # Errors
     /// As [`Cloud::provision`]; [`StoreError::NoDevice`] for an unknown device.
@@ -169,7 +171,8 @@ impl Cloud {
         Ok(identity)
     }
 
-    /// Subscribes to the events of all devices. A subscriber that falls far behind misses events, and receives their number.
+    /// Subscribes to the events of all devices. A subscriber that falls far behind misses events, and receives their
+    /// number.
     pub fn events(&self) -> broadcast::Receiver<Event> {
         self.shared.events.subscribe()
     }
@@ -184,7 +187,8 @@ impl Cloud {
         self.shared.registry.is_connected(device)
     }
 
-    /// Turns logging of a device on until `expires` (milliseconds since 1970; `None`: for good), or off. A connected device is notified.
+    /// Turns logging of a device on until `expires` (milliseconds since 1970; `None`: for good), or off. A connected
+    /// device is notified.
     pub async fn set_logging(
         &self,
         device: DeviceId,

@@ -28,7 +28,8 @@ pub struct Config {
     pub destinations: Destinations,
     /// Brokers and HTTPS servers that are at other addresses than their names resolve to.
     pub resolve: Vec<Resolve>,
-    /// Authorities trusted in addition to the public ones where the application names none; [`crate::read_authorities`] reads a file.
+    /// Authorities trusted in addition to the public ones where the application names none; [`crate::read_authorities`]
+    /// reads a file.
     pub extra_authorities: Vec<CertificateDer<'static>>,
     /// DNS servers; empty: those of the system.
     pub name_servers: Vec<SocketAddr>,
@@ -36,16 +37,16 @@ pub struct Config {
     pub require_tls: bool,
     /// Ids or names of accounts whose devices must reach brokers by TLS.
     pub require_tls_of: Vec<String>,
-    /// Ports on which brokers are reached by TLS even if the application gives no TLS credentials: a plain-text connection to them never
-    /// works (D196).
+    /// Ports on which brokers are reached by TLS even if the application gives no TLS credentials: a plain-text
+    /// connection to them never works (D196).
     pub tls_ports: TlsPorts,
     /// The limits.
     pub limits: Limits,
 }
 
 impl Config {
-    /// A cloud for this machine: its certificate names `localhost`, the loopback addresses and the address it listens on; brokers may
-    /// be on the public internet and on this machine.
+    /// A cloud for this machine: its certificate names `localhost`, the loopback addresses and the address it listens
+    /// on; brokers may be on the public internet and on this machine.
     pub fn local(data: impl Into<PathBuf>, listen: SocketAddr) -> Self {
         let mut hosts = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
         if !listen.ip().is_unspecified() && !contains(&hosts, listen.ip()) {

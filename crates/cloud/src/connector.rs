@@ -113,8 +113,8 @@ impl Connector {
         open_stream(host, addresses, tls, patience).await
     }
 
-    /// The addresses to dial: those the operator has configured, or those the name resolves to, as far as they are open: private
-    /// networks are not, because the cloud could reach what the application cannot (D62).
+    /// The addresses to dial: those the operator has configured, or those the name resolves to, as far as they are
+    /// open: private networks are not, because the cloud could reach what the application cannot (D62).
     async fn addresses(&self, owner: Owner, host: &str, port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
         if let Some(resolve) = self.resolve.iter().find(|resolve| resolve.is_for(host, port)) {
             return Ok(vec![resolve.to]);
@@ -126,7 +126,8 @@ impl Connector {
         self.allowed(&found, port).await
     }
 
-    /// The addresses that may be connected to. These very addresses are dialled: resolving the name again could give others.
+    /// The addresses that may be connected to. These very addresses are dialled: resolving the name again could give
+    /// others.
     async fn allowed(&self, addresses: &[IpAddr], port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
         let own = self.interfaces.own().await.map_err(|_| ConnectError::NotAllowed)?;
         let open = addresses.iter().filter(|address| self.destinations.is_open(**address, &own));
@@ -161,8 +162,8 @@ async fn open_stream(
     }
 }
 
-/// Connects to the first address that answers; otherwise the error of the last one. Each has its share of the time, so that one that
-/// drops packets does not prevent an attempt at the next.
+/// Connects to the first address that answers; otherwise the error of the last one. Each has its share of the time, so
+/// that one that drops packets does not prevent an attempt at the next.
 async fn dial(addresses: &[SocketAddr], patience: Duration) -> Result<TcpStream, ConnectError> {
     let addresses = &addresses[..addresses.len().min(MAX_DIALLED_ADDRESSES)];
     let share = patience / addresses.len().max(1) as u32;

@@ -11,8 +11,8 @@
 //! | `lock` | locked by the running cloud, as is the folder itself |
 //! | `setup.lock` | locked briefly while the folder or the database is created or migrated |
 //!
-//! The folder has mode 0700 and every file in it 0600. Anything that others could read or write is refused, because it holds the
-//! keys of all devices (D163).
+//! The folder has mode 0700 and every file in it 0600. Anything that others could read or write is refused, because it
+//! holds the keys of all devices (D163).
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
@@ -161,8 +161,8 @@ impl DataFolder {
 
     /// Locks the folder for a running cloud.
     ///
-    /// The folder itself is locked too, so that removing the lock file lets no second cloud in. On file systems that cannot lock a
-    /// folder (NFS) only the file counts.
+    /// The folder itself is locked too, so that removing the lock file lets no second cloud in. On file systems that
+    /// cannot lock a folder (NFS) only the file counts.
     ///
     /// # Errors
     /// [`DataError::InUse`] when another cloud holds the lock.
@@ -264,8 +264,8 @@ impl DataFolder {
         }
     }
 
-    /// Refuses a folder whose database is gone: the file is created with the folder, and empty only until it is first opened. An
-    /// empty database would look like a cloud without devices (D163).
+    /// Refuses a folder whose database is gone: the file is created with the folder, and empty only until it is first
+    /// opened. An empty database would look like a cloud without devices (D163).
     ///
     /// # Errors
     /// [`DataError::DatabaseMissing`], [`DataError::DatabaseEmpty`].
@@ -277,7 +277,8 @@ impl DataFolder {
         }
     }
 
-    /// Records `url` as the folder's store. An empty `cloud.db` that was never used is removed, so that it is not mistaken for the store.
+    /// Records `url` as the folder's store. An empty `cloud.db` that was never used is removed, so that it is not
+    /// mistaken for the store.
     pub(crate) fn record_store(&self, url: &StoreUrl) -> Result<(), DataError> {
         if !self.has_store()? {
             let _ = fs::remove_file(self.database());
@@ -342,8 +343,8 @@ impl DataFolder {
         Ok(())
     }
 
-    /// Creates the missing files, `VERSION` last. Nothing is in use before that, so damaged files of an interrupted creation are
-    /// replaced.
+    /// Creates the missing files, `VERSION` last. Nothing is in use before that, so damaged files of an interrupted
+    /// creation are replaced.
     fn create_contents(&self) -> Result<(), DataError> {
         if self.has_version()? {
             return Ok(());
@@ -375,13 +376,14 @@ impl DataFolder {
     }
 }
 
-/// Whether another process has locked a folder. A file system that cannot lock folders (NFS) counts as unlocked: the lock file
-/// decides there.
+/// Whether another process has locked a folder. A file system that cannot lock folders (NFS) counts as unlocked: the
+/// lock file decides there.
 fn is_folder_locked(attempt: &Result<(), TryLockError>) -> bool {
     matches!(attempt, Err(TryLockError::WouldBlock))
 }
 
-/// Whether a file exists and is valid. One that others could read is neither used nor replaced: the operator has to look at it.
+/// Whether a file exists and is valid. One that others could read is neither used nor replaced: the operator has to
+/// look at it.
 fn is_valid<T>(part: Result<T, DataError>) -> Result<bool, DataError> {
     match part {
         Ok(_) => Ok(true),

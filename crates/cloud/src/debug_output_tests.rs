@@ -45,8 +45,12 @@ fn forms(secret: &[u8]) -> Vec<String> {
         String::from_utf8_lossy(secret).into_owned(),
         secret.escape_ascii().to_string(),
         numbers.trim_matches(['[', ']']).to_owned(),
-        secret.iter().map(|byte| format!("{byte:02x}")).collect(),
+        hexadecimal(secret),
     ]
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 #[track_caller]

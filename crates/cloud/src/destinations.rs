@@ -1,8 +1,8 @@
-//! Addresses to which the cloud may connect for a device. Private networks are closed, because the cloud could reach in them what the
-//! application cannot (D62).
+//! Addresses to which the cloud may connect for a device. Private networks are closed, because the cloud could reach in
+//! them what the application cannot (D62).
 //!
-//! The decision is about addresses, after the name was resolved, and the very address that was checked is dialled, so that the name
-//! cannot be changed in between.
+//! The decision is about addresses, after the name was resolved, and the very address that was checked is dialled, so
+//! that the name cannot be changed in between.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -26,8 +26,8 @@ pub struct Destinations {
     allowed: Vec<Range>,
 }
 
-/// IPv4 blocks that are not public (RFC 6890 and successors), and 168.63.129.16, a public address at which a cloud provider serves
-/// metadata.
+/// IPv4 blocks that are not public (RFC 6890 and successors), and 168.63.129.16, a public address at which a cloud
+/// provider serves metadata.
 const CLOSED_V4: [(Ipv4Addr, u8); 16] = [
     (Ipv4Addr::UNSPECIFIED, 8),
     (Ipv4Addr::new(10, 0, 0, 0), 8),
@@ -134,8 +134,9 @@ impl Destinations {
         &self.allowed
     }
 
-    /// Whether the cloud may connect to `address`, on a machine whose own addresses are `own`. An own address is open only if an allowed
-    /// range contains it: other services on this machine may rely on a firewall that the cloud is behind (D184).
+    /// Whether the cloud may connect to `address`, on a machine whose own addresses are `own`. An own address is open
+    /// only if an allowed range contains it: other services on this machine may rely on a firewall that the cloud is
+    /// behind (D184).
     pub fn is_open(&self, address: IpAddr, own: &[Range]) -> bool {
         let address = address.to_canonical();
         if self.allowed.iter().any(|range| range.contains(address)) {

@@ -1,7 +1,8 @@
 //! Accepts connections of devices and authenticates them.
 //!
-//! TLS 1.3 only, certificates of the cloud's own authority on both sides, ALPN `openvisor/1`. A connection that is not a device's costs
-//! one task and one TLS state until it violates the protocol or times out, and the number of these is limited.
+//! TLS 1.3 only, certificates of the cloud's own authority on both sides, ALPN `openvisor/1`. A connection that is not
+//! a device's costs one task and one TLS state until it violates the protocol or times out, and the number of these is
+//! limited.
 
 use std::future::Future;
 use std::io;
@@ -135,8 +136,8 @@ impl Gateway {
         (self.connections.clone(), self.handshakes.clone())
     }
 
-    /// Accepts connections until `stop`, then waits a bounded time for the sessions to end. `serve` runs for every authenticated
-    /// connection and must end by itself soon after the stop.
+    /// Accepts connections until `stop`, then waits a bounded time for the sessions to end. `serve` runs for every
+    /// authenticated connection and must end by itself soon after the stop.
     pub(crate) async fn run<S, F>(self, listener: TcpListener, mut stop: oneshot::Receiver<()>, serve: S)
     where
         S: Fn(Box<Admitted>) -> F + Clone + Send + 'static,
@@ -202,7 +203,8 @@ impl Gateway {
         sleep(ACCEPT_PAUSE).await;
     }
 
-    /// Takes the permits of a new connection. The rate is checked first, so that a source that exceeds it evicts no other connection.
+    /// Takes the permits of a new connection. The rate is checked first, so that a source that exceeds it evicts no
+    /// other connection.
     fn reserve(&self, address: SocketAddr) -> Result<(SourcePermit, Slot), AdmissionError> {
         let now = Instant::now();
         if !self.rates.admits(source(address.ip()), now) {
@@ -271,7 +273,8 @@ fn tls_config(authority: &Authority, hosts: &[String]) -> Result<ServerConfig, A
     Ok(config)
 }
 
-/// One ticket for each connection, and no state in the cloud: the encrypted ticket at the device contains what resumption needs.
+/// One ticket for each connection, and no state in the cloud: the encrypted ticket at the device contains what
+/// resumption needs.
 fn set_resumption(config: &mut ServerConfig) {
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 1;

@@ -1,7 +1,9 @@
-//! HTTP exchanges for devices: one connection each, through the connector, so that the same addresses are closed as for brokers (D62).
+//! HTTP exchanges for devices: one connection each, through the connector, so that the same addresses are closed as for
+//! brokers (D62).
 //!
-//! No redirect is followed, because the application decides where its data goes (D60). Nothing is kept between exchanges, and no more is
-//! read than the device can take. `budget.rs`: the limit of that. `head.rs`: malformed header lines. `tap.rs`: the stream under both.
+//! No redirect is followed, because the application decides where its data goes (D60). Nothing is kept between
+//! exchanges, and no more is read than the device can take. `budget.rs`: the limit of that. `head.rs`: malformed header
+//! lines. `tap.rs`: the stream under both.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -34,7 +36,8 @@ use tap::Tapped;
 /// `User-Agent` of requests where the application sets none: some servers refuse requests without one (D195).
 const DEFAULT_USER_AGENT: &str = concat!("openvisor/", env!("CARGO_PKG_VERSION"));
 
-/// Methods that need `Content-Length: 0` when they have no content (RFC 9110, 8.6): servers answer 411 otherwise, and hyper omits it.
+/// Methods that need `Content-Length: 0` when they have no content (RFC 9110, 8.6): servers answer 411 otherwise, and
+/// hyper omits it.
 const METHODS_WITH_CONTENT: [&str; 3] = ["POST", "PUT", "PATCH"];
 
 /// Why there is no response.
@@ -134,7 +137,8 @@ pub(crate) async fn get(
     converse(stream, Request::new(Full::default()), capacity).await.ok()
 }
 
-/// Parses a URL with a host. Credentials in it are refused: there is a header for them, and URLs appear in logs and events.
+/// Parses a URL with a host. Credentials in it are refused: there is a header for them, and URLs appear in logs and
+/// events.
 fn url(text: &str) -> Result<Url, HttpError> {
     let url = Url::parse(text).map_err(|_| HttpError::InvalidUrl)?;
     let is_plain = url.username().is_empty() && url.password().is_none();
@@ -160,9 +164,9 @@ fn message(url: &Url, request: HttpRequest) -> Result<Request<Full<Bytes>>, Http
     message.body(Full::new(request.body.into())).map_err(|_| HttpError::InvalidUrl)
 }
 
-/// A client that reads no more of a head than a response of `capacity` bytes can have. A malformed header line does not fail the response
-/// (D194), because servers with such lines exist and other clients accept them: folded lines are joined, a blank before the colon is
-/// ignored, and lines that cannot be parsed are omitted.
+/// A client that reads no more of a head than a response of `capacity` bytes can have. A malformed header line does not
+/// fail the response (D194), because servers with such lines exist and other clients accept them: folded lines are
+/// joined, a blank before the colon is ignored, and lines that cannot be parsed are omitted.
 fn settings(capacity: usize) -> http1::Builder {
     let mut settings = http1::Builder::new();
     settings

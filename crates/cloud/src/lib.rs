@@ -1,11 +1,12 @@
 //! The cloud: the server around the relay core.
 //!
-//! A [`Cloud`] listens for devices on one port. The gateway authenticates each connection (TLS 1.3, certificates of the cloud's own
-//! authority). Then the connection has one task, its session, which owns the relay core and moves bytes between it, the device, the
-//! brokers ([`connector`]) and the [`store`], and performs HTTP exchanges (`http`). Everything persistent is in one data folder
-//! ([`data`]) and the store; every limit is in [`limits`].
+//! A [`Cloud`] listens for devices on one port. The gateway authenticates each connection (TLS 1.3, certificates of the
+//! cloud's own authority). Then the connection has one task, its session, which owns the relay core and moves bytes
+//! between it, the device, the brokers ([`connector`]) and the [`store`], and performs HTTP exchanges (`http`).
+//! Everything persistent is in one data folder ([`data`]) and the store; every limit is in [`limits`].
 //!
-//! What is not here: MQTT (crate `mqtt`), the meaning of requests (`relay`), the link's frames (`link`), the REST interface.
+//! What is not here: MQTT (crate `mqtt`), the meaning of requests (`relay`), the link's frames (`link`), the REST
+//! interface.
 //!
 //! Terms are defined in `docs/glossary.md`.
 #![forbid(unsafe_code)]

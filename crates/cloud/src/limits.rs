@@ -26,14 +26,16 @@ pub const DEVICE_BACKLOG: usize = 128 * 1024;
 /// Unstored log lines of a device above which nothing more is read from it.
 pub const LOG_BACKLOG: usize = 256;
 
-/// The same in bytes of text: the most that a kernel buffers until they are acknowledged, 128 lines of full length. So a device whose
-/// lines the store refuses is not held back, and its PINGs with it, unless it exceeds the kernel's own limits.
+/// The same in bytes of text: the most that a kernel buffers until they are acknowledged, 128 lines of full length. So
+/// a device whose lines the store refuses is not held back, and its PINGs with it, unless it exceeds the kernel's own
+/// limits.
 pub const LOG_BACKLOG_BYTES: usize = 128 * link::limits::MAX_LOG_TEXT;
 
 /// Rounds of polling after which a device's task lets others run.
 pub const SESSION_ROUNDS: usize = 16;
 
-/// Unstored log lines of all devices above which those of a connection that ends are discarded. The device sends them again.
+/// Unstored log lines of all devices above which those of a connection that ends are discarded. The device sends them
+/// again.
 pub const MAX_ORPHANED_LOG_LINES: usize = 16 * 1024;
 
 /// Log lines removed in one transaction: other writers wait that long (D120).
@@ -147,8 +149,8 @@ pub const WALL_CLOCK_INTERVAL: Duration = Duration::from_hours(1);
 /// Time a connection has for its first byte. A TLS client sends first, and at once.
 pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Most bytes of an incomplete record or handshake message of TLS. A record of greatest length fits, and so does everything a device
-/// sends in its handshake.
+/// Most bytes of an incomplete record or handshake message of TLS. A record of greatest length fits, and so does
+/// everything a device sends in its handshake.
 pub const UNFINISHED_TLS: usize = 20 * 1024;
 
 /// Age from which an unfinished handshake may be evicted for another one of the same source.
@@ -211,7 +213,8 @@ pub struct Limits {
     pub handshakes_per_source: usize,
     /// New connections a second from one address (IPv6: one /64); 0 is no limit.
     pub handshakes_a_second_per_source: u32,
-    /// Connections a second of one device, [`BURST_SECONDS`] of them at once; 0 is no limit. A kernel reconnects less often.
+    /// Connections a second of one device, [`BURST_SECONDS`] of them at once; 0 is no limit. A kernel reconnects less
+    /// often.
     pub connections_a_second_per_device: u32,
     /// Timeout of the TLS handshake.
     pub handshake_timeout: Duration,
@@ -229,15 +232,15 @@ pub struct Limits {
     pub requests_a_second: u32,
     /// The same for all devices of one account together.
     pub requests_a_second_per_account: u32,
-    /// Channels a second one device may open, and connects to brokers, HTTP requests and configuration fetches it may start: what a kernel
-    /// allows its application (D30), [`CHANNEL_BURST_SECONDS`] of them at once; 0 is no limit.
+    /// Channels a second one device may open, and connects to brokers, HTTP requests and configuration fetches it may
+    /// start: what a kernel allows its application (D30), [`CHANNEL_BURST_SECONDS`] of them at once; 0 is no limit.
     pub channels_a_second: u32,
     /// The same for all devices of one account together, [`BURST_SECONDS`] at once.
     pub channels_a_second_per_account: u32,
     /// Name look-ups at a time, all devices together; each takes two sockets.
     pub name_lookups: usize,
-    /// Packets a second read from one broker that contain neither messages nor responses; 0 is no limit. They would cost computation
-    /// without end, and no window limits them (D180).
+    /// Packets a second read from one broker that contain neither messages nor responses; 0 is no limit. They would
+    /// cost computation without end, and no window limits them (D180).
     pub broker_packets_a_second: u32,
     /// The same in bytes.
     pub broker_bytes_a_second: u32,
@@ -245,7 +248,8 @@ pub struct Limits {
     pub memory: usize,
     /// The same for all devices of one account.
     pub memory_per_account: usize,
-    /// Log lines a second of one device; lines in excess are dropped, and a log line reports their number. 0 is no limit.
+    /// Log lines a second of one device; lines in excess are dropped, and a log line reports their number. 0 is no
+    /// limit.
     pub log_lines_a_second: u32,
     /// Messages a second one channel may receive (D51).
     pub messages_a_second: u32,
@@ -259,8 +263,8 @@ pub struct Limits {
     pub resolve_timeout: Duration,
     /// Timeout of connecting to a broker or server, name look-up not included.
     pub connect_timeout: Duration,
-    /// Longest delay of a connect after earlier ones to the same broker failed; 0 is none. An application in a loop must not flood its
-    /// broker (D197).
+    /// Longest delay of a connect after earlier ones to the same broker failed; 0 is none. An application in a loop
+    /// must not flood its broker (D197).
     pub reconnect_delay: Duration,
     /// Log lines kept for one device.
     pub log_lines: u32,
@@ -311,8 +315,8 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Removes the limits for a single source, account and device: for virtual devices, which are all on this machine and whose time may
-    /// run faster.
+    /// Removes the limits for a single source, account and device: for virtual devices, which are all on this machine
+    /// and whose time may run faster.
     pub fn allow_single_source(&mut self) {
         self.connections_per_source = self.connections;
         self.connections_per_account = self.connections;

@@ -1,8 +1,8 @@
-//! The path of log lines into the store: each device has its own queue, and one writer takes lines from all queues in turn, many to a
-//! transaction, and acknowledges them when they are stored.
+//! The path of log lines into the store: each device has its own queue, and one writer takes lines from all queues in
+//! turn, many to a transaction, and acknowledges them when they are stored.
 //!
-//! A device that floods fills its own queue and is not read from until that has room; the lines of other devices are in the next
-//! transaction, because each waiting queue has a share of it (D119).
+//! A device that floods fills its own queue and is not read from until that has room; the lines of other devices are in
+//! the next transaction, because each waiting queue has a share of it (D119).
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -46,8 +46,8 @@ const MAX_SLOWDOWN: u128 = 8;
 const MIN_INTERVAL: Duration = Duration::from_millis(500);
 
 impl BootInfo {
-    /// Whether this is another run with the same boot number. The clock of a device that only lost its connection has advanced in the
-    /// meantime; one that always says the same has no clock (D165).
+    /// Whether this is another run with the same boot number. The clock of a device that only lost its connection has
+    /// advanced in the meantime; one that always says the same has no clock (D165).
     fn is_repeat_of(self, before: Self) -> bool {
         if self.boot != before.boot || self.clock == before.clock || self.clock == 0 {
             return false;
@@ -132,8 +132,8 @@ pub(crate) fn intake() -> (LogIntake, Arc<Intake>) {
     (LogIntake(Arc::new(CloseOnDrop(intake.clone()))), intake)
 }
 
-/// Stores lines until every session is gone and nothing is left. No line is ever dropped here: while the store refuses lines, the
-/// queues fill up and the devices are held back.
+/// Stores lines until every session is gone and nothing is left. No line is ever dropped here: while the store refuses
+/// lines, the queues fill up and the devices are held back.
 pub(crate) async fn run(store: Arc<Store>, intake: Arc<Intake>, metrics: Arc<Metrics>) {
     let mut guard = BatchGuard { intake, batch: Batch::default() };
     while guard.intake.take(&mut guard.batch).await {
@@ -347,8 +347,8 @@ impl LogQueue {
         }
     }
 
-    /// Has the writer record that the device has connected. While the store is far behind this is skipped: it is information for
-    /// operators, not worth holding back a device for.
+    /// Has the writer record that the device has connected. While the store is far behind this is skipped: it is
+    /// information for operators, not worth holding back a device for.
     pub(crate) fn record_seen(&self, device: DeviceId, image: [u8; 32]) {
         let mut waiting = self.intake().waiting();
         if waiting.seen.len() < SEEN_BACKLOG {
@@ -374,8 +374,8 @@ impl LogQueue {
     }
 }
 
-/// Lines outlive their session until they are stored, but not in any number: devices that reconnect while the store refuses lines send
-/// theirs again.
+/// Lines outlive their session until they are stored, but not in any number: devices that reconnect while the store
+/// refuses lines send theirs again.
 impl Drop for LogQueue {
     fn drop(&mut self) {
         if self.intake().lines() > MAX_ORPHANED_LOG_LINES {

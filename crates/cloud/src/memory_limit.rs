@@ -1,11 +1,12 @@
 //! Limits of the memory in use for devices, and which of them are throttled when it is short (D183).
 //!
-//! Counted is the memory that grows with what devices, brokers and servers send: items and messages in transit, requests, and space
-//! for their responses. There is a limit for all devices and one for those of each account. An account may use as much as is free
-//! in total, and a device as much as is free for its account. So the largest account is throttled first, in it the largest device,
-//! and smaller ones as less remains free; a device that uses [`MIN_DEVICE_MEMORY`] or less is never throttled. A throttled device
-//! and its brokers are held back by their protocols' flow control, so nothing is lost. A device that stays throttled for
-//! [`MAX_THROTTLE_TIME`] and uses at least as much as its account's average is disconnected.
+//! Counted is the memory that grows with what devices, brokers and servers send: items and messages in transit,
+//! requests, and space for their responses. There is a limit for all devices and one for those of each account. An
+//! account may use as much as is free in total, and a device as much as is free for its account. So the largest account
+//! is throttled first, in it the largest device, and smaller ones as less remains free; a device that uses
+//! [`MIN_DEVICE_MEMORY`] or less is never throttled. A throttled device and its brokers are held back by their
+//! protocols' flow control, so nothing is lost. A device that stays throttled for [`MAX_THROTTLE_TIME`] and uses at
+//! least as much as its account's average is disconnected.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

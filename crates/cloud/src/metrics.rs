@@ -1,5 +1,5 @@
-//! The cloud's metrics, for Prometheus. Every label has a few values known in advance: no device, name or address is one, so that
-//! neither their number nor their content depends on users.
+//! The cloud's metrics, for Prometheus. Every label has a few values known in advance: no device, name or address is
+//! one, so that neither their number nor their content depends on users.
 
 use std::time::{Duration, Instant};
 

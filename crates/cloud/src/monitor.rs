@@ -1,8 +1,8 @@
 //! Health and metrics for the operator, on a port of their own: the devices' port never serves them.
 //!
-//! `GET /healthz`: the process answers. `GET /readyz`: devices are accepted, the store can be written, every background task runs.
-//! `GET /metrics`: Prometheus' text format. There is no TLS and no password: anyone who can reach the port can read the numbers, which
-//! name no device.
+//! `GET /healthz`: the process answers. `GET /readyz`: devices are accepted, the store can be written, every background
+//! task runs. `GET /metrics`: Prometheus' text format. There is no TLS and no password: anyone who can reach the port
+//! can read the numbers, which name no device.
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -52,8 +52,8 @@ pub(crate) struct Monitor {
 
 type Answer = Response<Full<Bytes>>;
 
-/// Answers requests until it is dropped. The time and the number of clients are bounded, and idle ones are evicted for new ones, so
-/// that a health check is answered however many connections there are.
+/// Answers requests until it is dropped. The time and the number of clients are bounded, and idle ones are evicted for
+/// new ones, so that a health check is answered however many connections there are.
 pub(crate) async fn run(listener: TcpListener, monitor: Arc<Monitor>) {
     let slots = Slots::new(MONITOR_CONNECTIONS, MONITOR_CONNECTIONS_PER_SOURCE, Duration::ZERO);
     let failures = Throttle::new(REFUSAL_REPORT_INTERVAL);

@@ -56,8 +56,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
         Poll::Ready(Ok(&buffer[..length]))
     }
 
-    /// Writes queued bytes. Ready with the number of bytes the network has accepted since the last time, which is not zero, or with an
-    /// error; pending when there is nothing to do or the peer does not accept more.
+    /// Writes queued bytes. Ready with the number of bytes the network has accepted since the last time, which is not
+    /// zero, or with an error; pending when there is nothing to do or the peer does not accept more.
     pub(crate) fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         while self.backlog() > 0 {
             match Pin::new(&mut self.stream).poll_write(context, &self.queue[self.taken..]) {
@@ -74,8 +74,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
         Poll::Pending
     }
 
-    /// Closes the connection in order: sends what is queued, closes this direction, and discards what still arrives until the peer
-    /// closes too. Closing with unread bytes would make TCP reset the connection and lose what was just sent.
+    /// Closes the connection in order: sends what is queued, closes this direction, and discards what still arrives
+    /// until the peer closes too. Closing with unread bytes would make TCP reset the connection and lose what was just
+    /// sent.
     pub(crate) fn poll_close(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<()> {
         while self.backlog() > 0 || self.unflushed > 0 {
             if ready!(self.poll_write(context)).is_err() {

@@ -1,5 +1,5 @@
-//! Records in the store which devices are connected, for other processes. Nothing depends on its success: whether a device may be
-//! connected is decided in `revocation.rs`.
+//! Records in the store which devices are connected, for other processes. Nothing depends on its success: whether a
+//! device may be connected is decided in `revocation.rs`.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Weak};

@@ -32,7 +32,8 @@ pub struct NewDevice<'a> {
     pub out: &'a Path,
 }
 
-/// Provisions a device in the first account. A cloud may be running on the data folder. `store` is as in [`crate::Config`].
+/// Provisions a device in the first account. A cloud may be running on the data folder. `store` is as in
+/// [`crate::Config`].
 ///
 /// # Errors
 /// A name that is taken or invalid; errors of the data folder and the store.
@@ -61,8 +62,8 @@ pub async fn provision_in(
     issued
 }
 
-/// Provisions a device and writes its identity, both or neither: a device without its key could never connect (D163). `store` is as in
-/// [`crate::Config`].
+/// Provisions a device and writes its identity, both or neither: a device without its key could never connect (D163).
+/// `store` is as in [`crate::Config`].
 ///
 /// # Errors
 /// As [`provision_in`]; the files cannot be written; an item is invalid.

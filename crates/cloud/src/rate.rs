@@ -64,8 +64,8 @@ impl<K: Copy + Eq + Hash> Rates<K> {
 
     /// Whether one more event of this key is within its rate.
     ///
-    /// Keys without recent events are removed. While more than [`RATED_SOURCES`] have some, a new one is admitted and not remembered:
-    /// refusing it would let an attacker with that many addresses keep everybody else out.
+    /// Keys without recent events are removed. While more than [`RATED_SOURCES`] have some, a new one is admitted and
+    /// not remembered: refusing it would let an attacker with that many addresses keep everybody else out.
     pub(crate) fn admits(&self, key: K, now: Instant) -> bool {
         if self.rate == 0 {
             return true;

@@ -1,5 +1,5 @@
-//! Devices that were refused a moment ago. One that reconnects in a loop is refused without reading the store, which it would
-//! otherwise load (D173).
+//! Devices that were refused a moment ago. One that reconnects in a loop is refused without reading the store, which it
+//! would otherwise load (D173).
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
@@ -11,8 +11,8 @@ use crate::device_id::DeviceId;
 use crate::limits::{REFUSED_DEVICES, REFUSED_DURATION};
 use crate::registry::EndReason;
 
-/// A negative cache in front of the store. Entries expire after [`REFUSED_DURATION`], so no change that admits a device is delayed by
-/// more.
+/// A negative cache in front of the store. Entries expire after [`REFUSED_DURATION`], so no change that admits a device
+/// is delayed by more.
 #[derive(Default)]
 pub(crate) struct RefusalCache(Mutex<HashMap<(DeviceId, Fingerprint), Refused>>);
 

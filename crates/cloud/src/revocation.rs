@@ -1,8 +1,9 @@
-//! Closes the connections of devices that the store no longer authorises, and forwards changes of their logging settings.
+//! Closes the connections of devices that the store no longer authorises, and forwards changes of their logging
+//! settings.
 //!
-//! It only reads, so that a full disk delays no revocation, and a connection is closed as revoked only because of the device's own
-//! row: that is gone or revoked, or has another certificate (D161). A cloud that cannot read the rows closes every connection after
-//! a bounded time, because any of them might be revoked (D162).
+//! It only reads, so that a full disk delays no revocation, and a connection is closed as revoked only because of the
+//! device's own row: that is gone or revoked, or has another certificate (D161). A cloud that cannot read the rows
+//! closes every connection after a bounded time, because any of them might be revoked (D162).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};

@@ -1,7 +1,7 @@
 //! Secrets at rest, encrypted (AES-256-GCM) with a key that is not in the database.
 //!
-//! A sealed value is a random nonce, the ciphertext and the tag. The row it belongs to is authenticated with it, so that a value copied
-//! to another row cannot be opened there.
+//! A sealed value is a random nonce, the ciphertext and the tag. The row it belongs to is authenticated with it, so
+//! that a value copied to another row cannot be opened there.
 
 use std::sync::Arc;
 
@@ -33,7 +33,8 @@ impl Seal {
         [nonce.as_slice(), &body].concat()
     }
 
-    /// Decrypts a value sealed for the same row; `None` when it was sealed with another key or for another row, or was altered.
+    /// Decrypts a value sealed for the same row; `None` when it was sealed with another key or for another row, or was
+    /// altered.
     pub(crate) fn open(&self, belongs_to: &[&str], sealed: &[u8]) -> Option<Vec<u8>> {
         let (nonce, body) = sealed.split_first_chunk::<NONCE_LEN>()?;
         let mut body = body.to_vec();

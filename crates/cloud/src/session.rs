@@ -1,7 +1,8 @@
 //! A device's session: one task that owns the relay core, gives it inputs, and carries out its outputs.
 //!
-//! No byte passes from one task to another on its way: the task polls the device's connection, its connections to brokers, its
-//! requests and its timer in turn. Read buffers are on the worker's stack, so an idle session owns no buffer at all.
+//! No byte passes from one task to another on its way: the task polls the device's connection, its connections to
+//! brokers, its requests and its timer in turn. Read buffers are on the worker's stack, so an idle session owns no
+//! buffer at all.
 //!
 //! - `inputs.rs`: what the parts of the session have for the core. `admission.rs`: whether a device may connect. `brokers.rs`,
 //!   `broker.rs`: its connections to brokers. `requests.rs`: what needs a permit of its account: connects, HTTP exchanges,
@@ -48,8 +49,8 @@ use meters::Meters;
 use requests::Requests;
 use timer::Timer;
 
-/// Serves a connection from its admission to its end. Large parts are boxed, because this future is part of every connection and an
-/// idle session should take no more memory than it needs.
+/// Serves a connection from its admission to its end. Large parts are boxed, because this future is part of every
+/// connection and an idle session should take no more memory than it needs.
 pub(crate) async fn serve(shared: Arc<Shared>, admitted: Box<Admitted>) {
     let decision = Box::pin(admission::decide(&shared, &admitted)).await;
     let mut session = match decision {
@@ -235,8 +236,8 @@ impl Session {
 
 /// Outputs: what the core asks for. Connects and requests are in `requests.rs`.
 impl Session {
-    /// Emits a notice as an event; some kinds also appear in the log and the metrics, where an operator looks for the cause of a
-    /// failing connect (D190) and for brokers whose connects are delayed (D197).
+    /// Emits a notice as an event; some kinds also appear in the log and the metrics, where an operator looks for the
+    /// cause of a failing connect (D190) and for brokers whose connects are delayed (D197).
     fn on_notice(&self, notice: Notice) {
         let device = self.device;
         match &notice {
@@ -273,8 +274,8 @@ impl Session {
         self.say_bye(reason);
     }
 
-    /// Stops everything but sending the `BYE`. Every broker connection ends without `DISCONNECT`, so that the broker publishes the
-    /// will: the application did not ask to disconnect (D52).
+    /// Stops everything but sending the `BYE`. Every broker connection ends without `DISCONNECT`, so that the broker
+    /// publishes the will: the application did not ask to disconnect (D52).
     fn say_bye(&mut self, reason: ByeReason) {
         if !self.is_closing() {
             let deadline = Instant::now() + self.shared.limits.farewell_timeout;
@@ -334,8 +335,8 @@ impl Session {
         self.meters.charge_requests(&counts);
     }
 
-    /// Reports the memory in use, and acts on the verdict: the largest users are throttled first when memory is short (D183). Whether
-    /// that changed anything.
+    /// Reports the memory in use, and acts on the verdict: the largest users are throttled first when memory is short
+    /// (D183). Whether that changed anything.
     fn update_memory(&mut self) -> bool {
         if self.is_closing() {
             return false;

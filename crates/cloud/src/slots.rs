@@ -1,8 +1,8 @@
 //! Slots for unauthenticated connections: TLS handshakes in progress, and clients of the monitoring port.
 //!
-//! Their number is limited in total and, to a smaller one, for each source. When all are used, the oldest connection of the source
-//! with the most of them is evicted. So a client that opens connections and leaves them unfinished loses them first, and a new client
-//! gets a slot however many sources take part (D174).
+//! Their number is limited in total and, to a smaller one, for each source. When all are used, the oldest connection of
+//! the source with the most of them is evicted. So a client that opens connections and leaves them unfinished loses
+//! them first, and a new client gets a slot however many sources take part (D174).
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -52,15 +52,15 @@ pub(crate) struct Slot {
 }
 
 impl Slots {
-    /// `total` slots, of which one source may use `per_source`. A source that uses all of those loses its oldest once that is older than
-    /// `grace`, and until then gets no more. This lets many honest devices behind one address finish their handshakes one after the other,
-    /// where immediate eviction would let none finish.
+    /// `total` slots, of which one source may use `per_source`. A source that uses all of those loses its oldest once
+    /// that is older than `grace`, and until then gets no more. This lets many honest devices behind one address finish
+    /// their handshakes one after the other, where immediate eviction would let none finish.
     pub(crate) fn new(total: usize, per_source: usize, grace: Duration) -> Self {
         Self { state: Arc::default(), total, per_source, grace }
     }
 
-    /// Takes a slot for a connection from `address`, by evicting another connection if necessary; `None` when the source uses all of its
-    /// own and none of them is old enough.
+    /// Takes a slot for a connection from `address`, by evicting another connection if necessary; `None` when the
+    /// source uses all of its own and none of them is old enough.
     pub(crate) fn try_acquire(&self, address: IpAddr, now: Instant) -> Option<Slot> {
         let source = source(address);
         let mut state = self.lock();
@@ -177,7 +177,8 @@ mod tests {
         assert_eq!(slots.in_use(), 4);
     }
 
-    /// Shows D174: whatever the number of sources, a newcomer is evicted only after as many others have come as there are slots.
+    /// Shows D174: whatever the number of sources, a newcomer is evicted only after as many others have come as there
+    /// are slots.
     #[test]
     fn a_newcomer_outlives_as_many_others_as_there_are_slots() {
         let (slots, now) = (Slots::new(64, 4, Duration::ZERO), Instant::now());

@@ -1,8 +1,8 @@
 //! What the cloud stores: accounts, devices, configuration, secrets, log lines.
 //!
-//! Every statement is written once, for the one driver (docs/decisions/0004-cloud-libraries.md): parameters are `$1`, `$2`, …;
-//! values are text, 64-bit integers or bytes. Only the schema and the connection's settings differ (`database`). Every statement
-//! and every transaction goes through `pool`, which alone knows the driver's connections.
+//! Every statement is written once, for the one driver (docs/decisions/0004-cloud-libraries.md): parameters are `$1`,
+//! `$2`, …; values are text, 64-bit integers or bytes. Only the schema and the connection's settings differ
+//! (`database`). Every statement and every transaction goes through `pool`, which alone knows the driver's connections.
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
@@ -177,11 +177,12 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Elsewhere`] when the folder's devices are not there; [`DataError::DatabaseMissing`] and
-    /// [`DataError::DatabaseEmpty`] when the folder had a database and it is gone: creating a new one would hide the loss (D163).
+    /// [`DataError::DatabaseEmpty`] when the folder had a database and it is gone: creating a new one would hide the
+    /// loss (D163).
     pub async fn open_at(folder: &DataFolder, named: Option<&StoreUrl>) -> Result<Self, StoreError> {
         let seal = Seal::new(folder.secret_key()?.bytes());
-        // Only one process at a time may change the schema or turn on the write-ahead log, which SQLite does without waiting for a
-        // lock. A second process must find both done.
+        // Only one process at a time may change the schema or turn on the write-ahead log, which SQLite does without
+        // waiting for a lock. A second process must find both done.
         let _setup = {
             let folder = folder.clone();
             tokio::task::spawn_blocking(move || folder.lock_for_setup())

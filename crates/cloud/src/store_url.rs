@@ -26,7 +26,8 @@ const OPTIONS: [&str; 13] = [
 /// Values of `sslmode`, as in the driver and libpq.
 const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
-/// The database of a store: the file in the data folder, or a database of a PostgreSQL server. `Display` and `Debug` omit the password.
+/// The database of a store: the file in the data folder, or a database of a PostgreSQL server. `Display` and `Debug`
+/// omit the password.
 #[derive(Clone, PartialEq, Eq)]
 pub enum StoreUrl {
     /// `sqlite`: the file in the data folder.
@@ -71,9 +72,9 @@ impl FromStr for StoreUrl {
 }
 
 impl StoreUrl {
-    /// The complete URL for the driver. Unless something else is configured, a server on another machine is reached by TLS only, and
-    /// its certificate must be valid for the host (D187): the driver's own default is to continue in plain text, password included,
-    /// when the server offers no TLS.
+    /// The complete URL for the driver. Unless something else is configured, a server on another machine is reached by
+    /// TLS only, and its certificate must be valid for the host (D187): the driver's own default is to continue in
+    /// plain text, password included, when the server offers no TLS.
     pub(crate) fn for_driver(&self) -> String {
         self.secured(|name| std::env::var(name).ok())
     }
@@ -99,8 +100,8 @@ impl StoreUrl {
     }
 }
 
-/// Whether the server is on this machine: a Unix socket or a loopback address. Without a host the driver tries a socket, then
-/// `localhost`.
+/// Whether the server is on this machine: a Unix socket or a loopback address. Without a host the driver tries a
+/// socket, then `localhost`.
 fn is_local(url: &Url, variable: impl Fn(&str) -> Option<String>) -> bool {
     let of_query = url.query_pairs().filter(|(name, _)| name == "host" || name == "hostaddr");
     let of_query = of_query.last().map(|(_, value)| value.into_owned());

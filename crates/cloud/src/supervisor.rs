@@ -1,5 +1,5 @@
-//! Supervision of background tasks: a task that panics is restarted, because the cloud would otherwise run on without it; one that
-//! panics too often ends the cloud (D166).
+//! Supervision of background tasks: a task that panics is restarted, because the cloud would otherwise run on without
+//! it; one that panics too often ends the cloud (D166).
 
 use std::collections::{BTreeSet, VecDeque};
 use std::future::Future;

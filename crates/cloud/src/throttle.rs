@@ -1,4 +1,5 @@
-//! A rate limit for log lines that a peer can cause: a flood of connections must not become a flood of log lines (D172).
+//! A rate limit for log lines that a peer can cause: a flood of connections must not become a flood of log lines
+//! (D172).
 
 use std::sync::Mutex;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! Brokers that misbehave, on real sockets: whatever they do, each request has exactly one answer and the channel its one end.
+//! Brokers that misbehave, on real sockets: whatever they do, each request has exactly one answer and the channel its
+//! one end.
 
 mod support;
 

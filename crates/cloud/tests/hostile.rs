@@ -31,7 +31,8 @@ async fn a_device_that_never_reads_costs_little_however_large_it_says_its_rings_
         assert!(matches!(device.next().await, Received::Answer { answer: Answer::Connected(_), .. }));
         peers.push(peer);
     }
-    // Nothing is read any more, and each broker sends what it can: 32 messages each would be outstanding by the link's rule.
+    // Nothing is read any more, and each broker sends what it can: 32 messages each would be outstanding by the link's
+    // rule.
     let message = message(&vec![b'm'; LENGTH]);
     let sending = peers.into_iter().map(|mut peer| {
         let message = message.clone();

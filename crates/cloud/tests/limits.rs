@@ -60,7 +60,8 @@ fn connect(port: u16) -> Vec<u8> {
     body
 }
 
-/// Shows D173: a device that connects again and again, whatever it does then, is refused without a question to the store.
+/// Shows D173: a device that connects again and again, whatever it does then, is refused without a question to the
+/// store.
 #[tokio::test]
 async fn a_device_that_connects_faster_than_its_rate_is_refused_without_reading_the_store() {
     const ASKED: &str = r#"openvisor_store_seconds_count{operation="admit"}"#;

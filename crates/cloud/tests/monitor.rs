@@ -99,7 +99,8 @@ async fn idle_connections_do_not_keep_health_from_being_answered() {
     test_cloud.cloud.stop().await;
 }
 
-/// Shows D173: a refused device that connects again at once is refused for the same reason, and the store is not read each time.
+/// Shows D173: a refused device that connects again at once is refused for the same reason, and the store is not read
+/// each time.
 #[tokio::test]
 async fn a_refused_device_in_a_loop_costs_few_questions_to_the_store_and_a_new_certificate_none() {
     const ASKED: &str = r#"openvisor_store_seconds_count{operation="admit"}"#;

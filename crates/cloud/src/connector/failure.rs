@@ -1,5 +1,5 @@
-//! Why a connection failed, derived from the errors of sockets and of TLS. Timeline, metrics and log all show the cause that is found
-//! here (D190).
+//! Why a connection failed, derived from the errors of sockets and of TLS. Timeline, metrics and log all show the cause
+//! that is found here (D190).
 
 use std::io;
 
@@ -43,8 +43,8 @@ pub(super) fn handshake_failure(error: &io::Error, own: &ClientCertificate) -> C
     }
 }
 
-/// How an open connection ended. In TLS 1.3 a server verifies the client's certificate after the client has finished the handshake, so
-/// its alert about the certificate arrives here.
+/// How an open connection ended. In TLS 1.3 a server verifies the client's certificate after the client has finished
+/// the handshake, so its alert about the certificate arrives here.
 pub(crate) fn connection_end(error: &io::Error) -> ConnectionEnd {
     ConnectionEnd::Failed(match tls(error) {
         None => ConnectError::Socket,

@@ -1,5 +1,5 @@
-//! The addresses of this machine's interfaces, which applications may reach only if the operator allows it: services on this machine
-//! may rely on a firewall that the cloud is behind (D184).
+//! The addresses of this machine's interfaces, which applications may reach only if the operator allows it: services on
+//! this machine may rely on a firewall that the cloud is behind (D184).
 
 use std::io;
 use std::net::IpAddr;
@@ -68,7 +68,8 @@ fn system() -> io::Result<Vec<Range>> {
     Ok(if_addrs::get_if_addrs()?.iter().filter_map(range).collect())
 }
 
-/// The addresses an interface answers for: its own, and of a loopback interface all of its network, as 127.0.0.0/8 shows.
+/// The addresses an interface answers for: its own, and of a loopback interface all of its network, as 127.0.0.0/8
+/// shows.
 fn range(interface: &Interface) -> Option<Range> {
     let (address, network): (IpAddr, u8) = match &interface.addr {
         IfAddr::V4(v4) => (v4.ip.into(), v4.prefixlen),

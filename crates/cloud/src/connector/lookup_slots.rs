@@ -1,9 +1,9 @@
 //! Slots for name look-ups, shared fairly between accounts and devices (D181).
 //!
-//! The number of slots is limited. Each look-up holds one, and a device may hold few. When all are in use, a newcomer takes one from
-//! the largest user: the oldest look-up of the largest device of the largest account is ended. If no other account or device holds
-//! more than the newcomer's own, the newcomer waits, and accounts take turns. So look-ups that are never answered delay at most
-//! those of other devices of the same account.
+//! The number of slots is limited. Each look-up holds one, and a device may hold few. When all are in use, a newcomer
+//! takes one from the largest user: the oldest look-up of the largest device of the largest account is ended. If no
+//! other account or device holds more than the newcomer's own, the newcomer waits, and accounts take turns. So look-ups
+//! that are never answered delay at most those of other devices of the same account.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -144,7 +144,8 @@ impl State {
         Granted { number: self.next, evicted }
     }
 
-    /// The look-up that a newcomer may replace: the oldest of the largest user, if that holds more than the newcomer would.
+    /// The look-up that a newcomer may replace: the oldest of the largest user, if that holds more than the newcomer
+    /// would.
     fn victim(&self, newcomer: Owner) -> Option<usize> {
         let accounts = counts(self.running.iter().map(|running| running.owner.account));
         let own = accounts.get(&newcomer.account).copied().unwrap_or(0);

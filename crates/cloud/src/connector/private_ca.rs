@@ -1,8 +1,9 @@
 //! Servers verified by authorities that the application names, by the rules of OpenSSL (D191).
 //!
-//! Private brokers often have certificates that the strict rules of the public web refuse: X.509 version 1, a common name and no
-//! alternative name, a self-signed certificate as its own authority, keys on P-521, ECDSA with an uncommon hash, RSA-PSS keys. The
-//! application has named whom it trusts, so these are accepted where OpenSSL's clients accept them.
+//! Private brokers often have certificates that the strict rules of the public web refuse: X.509 version 1, a common
+//! name and no alternative name, a self-signed certificate as its own authority, keys on P-521, ECDSA with an uncommon
+//! hash, RSA-PSS keys. The application has named whom it trusts, so these are accepted where OpenSSL's clients accept
+//! them.
 //!
 //! - `chain.rs`: from a server's certificate to an authority. `names.rs`: whether it is for this host. `signature.rs`: the
 //!   signatures of both, and of the handshake. `client_key.rs`: the application's own key.

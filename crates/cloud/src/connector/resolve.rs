@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::str::FromStr;
 
-/// A destination at another address. It is open whatever [`crate::Destinations`] says, because the operator configured it; the name in
-/// TLS is still the application's.
+/// A destination at another address. It is open whatever [`crate::Destinations`] says, because the operator configured
+/// it; the name in TLS is still the application's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolve {
     /// The host as applications name it, not case-sensitive.

@@ -1,5 +1,5 @@
-//! Name resolution by the hosts file and DNS: asynchronous, with a cache, and fair between devices, so that look-ups that are never
-//! answered do not delay those of other devices (D181; docs/decisions/0017-name-resolution.md).
+//! Name resolution by the hosts file and DNS: asynchronous, with a cache, and fair between devices, so that look-ups
+//! that are never answered do not delay those of other devices (D181; docs/decisions/0017-name-resolution.md).
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -33,7 +33,8 @@ pub(super) struct Resolver {
     /// The name servers; empty: those of the system.
     servers: Vec<SocketAddr>,
     current: Mutex<Current>,
-    /// Names that could not be resolved a moment ago, for any reason; the library only caches that a name does not exist.
+    /// Names that could not be resolved a moment ago, for any reason; the library only caches that a name does not
+    /// exist.
     failed: Cache<String, ConnectError>,
     slots: LookupSlots,
     timeout: Duration,
@@ -74,7 +75,8 @@ impl Resolver {
         let acquiring = timeout(self.timeout, self.slots.acquire(owner));
         let mut permit = acquiring.await.ok().and_then(Result::ok).ok_or(ConnectError::TooManyLookups)?;
         let resolver = self.resolver();
-        // The library's log lines are suppressed: they contain names and answers of devices and strangers, in any number.
+        // The library's log lines are suppressed: they contain names and answers of devices and strangers, in any
+        // number.
         let finding = addresses(&resolver, host).with_subscriber(NoSubscriber::default());
         let found = tokio::select! {
             found = timeout(self.timeout, finding) => found,
@@ -125,7 +127,8 @@ fn build_resolver(servers: &[SocketAddr]) -> TokioResolver {
     builder.build().expect("nothing can fail without DNSSEC and TLS")
 }
 
-/// The system's name servers and search domains. Without any, the name server is this machine, as resolv.conf(5) specifies.
+/// The system's name servers and search domains. Without any, the name server is this machine, as resolv.conf(5)
+/// specifies.
 fn system_configuration() -> (ResolverConfig, ResolverOpts) {
     read_system_conf().unwrap_or_else(|error| {
         tracing::warn!(%error, "no name servers in /etc/resolv.conf; using this machine");
@@ -145,8 +148,8 @@ fn configured(servers: &[SocketAddr]) -> (ResolverConfig, ResolverOpts) {
     (config, ResolverOpts::default())
 }
 
-/// Queries IPv4 and IPv6 addresses at once. After one answer the other has little time left, because name servers that never answer
-/// queries for IPv6 addresses are common.
+/// Queries IPv4 and IPv6 addresses at once. After one answer the other has little time left, because name servers that
+/// never answer queries for IPv6 addresses are common.
 async fn addresses(resolver: &TokioResolver, host: &str) -> Vec<IpAddr> {
     let (v4, v6) = (resolver.ipv4_lookup(host), resolver.ipv6_lookup(host));
     tokio::pin!(v4, v6);

@@ -1,4 +1,5 @@
-//! Which servers are trusted, without the ceremony of rustls's trait: [`Verifier`] implements that once for every policy.
+//! Which servers are trusted, without the ceremony of rustls's trait: [`Verifier`] implements that once for every
+//! policy.
 
 use std::fmt;
 

@@ -409,7 +409,8 @@ fn authorities_are_read_from_a_pem_file_or_the_cause_is_reported() {
     assert!(matches!(Trust::new(&[b"none".to_vec().into()]), Err(AuthoritiesError::Unusable(_))));
 }
 
-/// Shows D62, D184: this machine's own public address is refused, by address and by name, unless the operator allows it.
+/// Shows D62, D184: this machine's own public address is refused, by address and by name, unless the operator allows
+/// it.
 #[tokio::test]
 async fn this_machines_own_address_is_refused_unless_allowed() {
     let read = || Ok(vec!["93.184.216.77".parse().expect("a range")]);

@@ -93,8 +93,8 @@ impl Trust {
         Tls { config: Arc::new(config), certificate }
     }
 
-    /// The TLS of a connection to a broker. Where the application names authorities, the rules of OpenSSL apply, as for its own clients
-    /// (D191); elsewhere the stricter ones of the public web.
+    /// The TLS of a connection to a broker. Where the application names authorities, the rules of OpenSSL apply, as for
+    /// its own clients (D191); elsewhere the stricter ones of the public web.
     pub(super) fn config(&self, tls: &TlsOptions) -> Result<Tls, ConnectError> {
         let mut config = if tls.authorities.is_empty() {
             (*self.brokers).clone()
@@ -171,8 +171,9 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
     PROVIDER.get_or_init(|| Arc::new(ring::default_provider())).clone()
 }
 
-/// The standard rules, except that a server may present the very certificate that was configured as its authority, although that is
-/// marked as an authority's: `openssl req -x509` creates such certificates, which is why private brokers often have one.
+/// The standard rules, except that a server may present the very certificate that was configured as its authority,
+/// although that is marked as an authority's: `openssl req -x509` creates such certificates, which is why private
+/// brokers often have one.
 #[derive(Debug)]
 struct OwnAuthority {
     standard: Arc<WebPkiServerVerifier>,
@@ -185,7 +186,8 @@ impl ServerPolicy for OwnAuthority {
         let verified =
             self.standard.verify_server_cert(certificate, intermediates, name, ocsp_response, *now);
         match verified {
-            // Validity has been checked before this error, so only the name is left. The handshake proves that the server has the key.
+            // Validity has been checked before this error, so only the name is left. The handshake proves that the
+            // server has the key.
             Err(error) if is_marked_as_authority(&error) && self.own.contains(certificate) => {
                 verify_server_name(&ParsedCertificate::try_from(*certificate)?, name)
             }

@@ -1,8 +1,8 @@
-//! A device's TLS connection, which owns no buffer while it is idle: buffers would be most of the memory of many idle devices. rustls's
-//! own streams keep four kilobytes each.
+//! A device's TLS connection, which owns no buffer while it is idle: buffers would be most of the memory of many idle
+//! devices. rustls's own streams keep four kilobytes each.
 //!
-//! Bytes are read into the worker's stack and decrypted from there. Kept are only incomplete records, plaintext that has not been read
-//! yet, and encrypted bytes the network has not accepted.
+//! Bytes are read into the worker's stack and decrypted from there. Kept are only incomplete records, plaintext that
+//! has not been read yet, and encrypted bytes the network has not accepted.
 
 use std::future::poll_fn;
 use std::io;
@@ -34,7 +34,8 @@ const RECORD_OVERHEAD: usize = 64;
 // Otherwise a record of greatest length could never be completed.
 const _: () = assert!(UNFINISHED_TLS > RECORD + 256 + RECORD_OVERHEAD);
 
-/// Encrypted bytes the network has not accepted above which nothing more is read: what is read may produce more of them.
+/// Encrypted bytes the network has not accepted above which nothing more is read: what is read may produce more of
+/// them.
 const MAX_OUTGOING: usize = 4 * RECORD;
 
 /// The server's end of a TLS connection.
@@ -150,8 +151,8 @@ impl DeviceStream {
         }
     }
 
-    /// Reads from the network once and returns the number of bytes. Complete records have been removed before, so the buffer can only be
-    /// full of a handshake message that is longer than any device's.
+    /// Reads from the network once and returns the number of bytes. Complete records have been removed before, so the
+    /// buffer can only be full of a handshake message that is longer than any device's.
     fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut space = [MaybeUninit::uninit(); READ_CHUNK];
         let left = if self.closed { READ_CHUNK } else { UNFINISHED_TLS - self.incoming.len() };

@@ -1,7 +1,7 @@
 //! A limit of what a server may send, whatever its form in HTTP (D182).
 //!
-//! hyper limits the head and this crate the body, but interim responses, zeros before a chunk's length and chunks of one byte each are
-//! neither, and a server could send them without end.
+//! hyper limits the head and this crate the body, but interim responses, zeros before a chunk's length and chunks of
+//! one byte each are neither, and a server could send them without end.
 
 use std::io;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Finds malformed header lines of a response, so that an event can name them: hyper skips them silently. The same bytes are examined
-//! here, and nothing else depends on the result.
+//! Finds malformed header lines of a response, so that an event can name them: hyper skips them silently. The same
+//! bytes are examined here, and nothing else depends on the result.
 
 use std::sync::{Arc, Mutex};
 

@@ -457,8 +457,8 @@ async fn neither_finished_nor_cancelled_exchanges_leave_a_connection_behind() {
     }
 }
 
-/// A few interim responses are skipped, as HTTP asks of clients; more of them, or an endless one, end the exchange at once.
-/// Shows D182.
+/// A few interim responses are skipped, as HTTP asks of clients; more of them, or an endless one, end the exchange at
+/// once. Shows D182.
 #[tokio::test]
 async fn interim_responses_have_a_bound() {
     let ok: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";

@@ -1,7 +1,8 @@
-//! File descriptors: each device and each connection to a broker or server takes one, and their number is limited for a process.
+//! File descriptors: each device and each connection to a broker or server takes one, and their number is limited for a
+//! process.
 //!
-//! Unauthenticated connections must not take descriptors that admitted devices need (D175). So all limits that cost descriptors are
-//! lowered together until they fit, with a reserve for everything else.
+//! Unauthenticated connections must not take descriptors that admitted devices need (D175). So all limits that cost
+//! descriptors are lowered together until they fit, with a reserve for everything else.
 
 use std::fmt;
 
@@ -37,8 +38,8 @@ impl fmt::Display for LoweredLimit {
 }
 
 impl Limits {
-    /// Lowers the numbers of connections until they fit into `available` descriptors, and returns the limits that were lowered. Devices and
-    /// outbound connections keep their proportion, and so do the shares of accounts and sources.
+    /// Lowers the numbers of connections until they fit into `available` descriptors, and returns the limits that were
+    /// lowered. Devices and outbound connections keep their proportion, and so do the shares of accounts and sources.
     pub fn fit_descriptors(&mut self, available: usize) -> Vec<LoweredLimit> {
         let before = self.clone();
         self.name_lookups =

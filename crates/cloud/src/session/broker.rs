@@ -29,7 +29,8 @@ pub(super) struct Broker {
     parameters: usize,
 }
 
-/// What a connection occupies while its socket exists: a permit of its account, and a unit of the metric of open connections.
+/// What a connection occupies while its socket exists: a permit of its account, and a unit of the metric of open
+/// connections.
 pub(super) struct BrokerPermit {
     _permit: Option<Permit>,
     open: IntGauge,

@@ -52,7 +52,8 @@ impl Brokers {
         }
     }
 
-    /// Polls the connection at `index` and moves the index on; `None` behind the last one. A connection that has ended is removed.
+    /// Polls the connection at `index` and moves the index on; `None` behind the last one. A connection that has ended
+    /// is removed.
     pub(super) fn poll_at<'b>(
         &mut self,
         index: &mut usize,
@@ -88,8 +89,9 @@ impl Brokers {
         }
     }
 
-    /// Closes a connection: at once with `abort`, else in a task of its own that sends what is queued and waits for the broker. Either
-    /// way its permit is returned when the socket is closed, not before, so that closing connections count too.
+    /// Closes a connection: at once with `abort`, else in a task of its own that sends what is queued and waits for the
+    /// broker. Either way its permit is returned when the socket is closed, not before, so that closing connections
+    /// count too.
     pub(super) fn close(&mut self, id: ConnectionId, abort: bool) {
         let Some(index) = self.list.iter().position(|broker| broker.id() == id) else { return };
         let broker = self.list.remove(index);

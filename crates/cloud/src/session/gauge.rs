@@ -2,7 +2,8 @@
 
 use prometheus::IntGauge;
 
-/// A value that is part of a gauge until it is dropped, also when the session panics or the cloud drops it while stopping.
+/// A value that is part of a gauge until it is dropped, also when the session panics or the cloud drops it while
+/// stopping.
 pub(super) struct GaugeShare {
     gauge: IntGauge,
     value: usize,

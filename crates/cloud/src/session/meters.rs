@@ -1,5 +1,5 @@
-//! A session's rates (D122). What has passed is charged, and what exceeds a rate is paid for by waiting: nothing is lost, because TCP
-//! holds back the device and the windows of its channels hold back the brokers.
+//! A session's rates (D122). What has passed is charged, and what exceeds a rate is paid for by waiting: nothing is
+//! lost, because TCP holds back the device and the windows of its channels hold back the brokers.
 
 use std::sync::Arc;
 
@@ -90,8 +90,8 @@ impl Meters {
         }
     }
 
-    /// Charges channels that were opened since the last charge. This happens after each read, so that a device that opens too many is
-    /// not read from again.
+    /// Charges channels that were opened since the last charge. This happens after each read, so that a device that
+    /// opens too many is not read from again.
     pub(super) fn charge_channels(&mut self, counts: &Counts) {
         let opened = counts.opened.iter().sum::<u32>();
         let count = opened.saturating_sub(self.charged_channels);
@@ -102,8 +102,8 @@ impl Meters {
         }
     }
 
-    /// Charges the start of a connect, an HTTP request or a fetch; when it may start, if not at once. These have a rate of their own,
-    /// because bytes that were read before the device was held back may contain many.
+    /// Charges the start of a connect, an HTTP request or a fetch; when it may start, if not at once. These have a rate
+    /// of their own, because bytes that were read before the device was held back may contain many.
     pub(super) fn charge_start(&mut self) -> Option<Instant> {
         let start = charge(&mut self.starts, self.account.as_ref().map(|account| &account.starts), 1);
         if start.is_some() {

@@ -1,5 +1,5 @@
-//! What a session starts for its device and takes a permit of its account for: connects to brokers, HTTP exchanges, configuration
-//! fetches.
+//! What a session starts for its device and takes a permit of its account for: connects to brokers, HTTP exchanges,
+//! configuration fetches.
 
 use relay::{
     ConnectError, ConnectionId, ExchangeId, HttpError, HttpOutcome, HttpRequest, LookupId, LookupKey, Target,

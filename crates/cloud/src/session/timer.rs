@@ -26,8 +26,8 @@ impl Timer {
 
     /// Whether `deadline` has passed; else the task is woken then.
     ///
-    /// The timer is only ever moved closer, and checked again when it goes off too early. Moving it at every change would cost more:
-    /// most of the time the next deadline only moves away.
+    /// The timer is only ever moved closer, and checked again when it goes off too early. Moving it at every change
+    /// would cost more: most of the time the next deadline only moves away.
     pub(super) fn poll(&mut self, context: &mut Context<'_>, deadline: Instant) -> bool {
         if deadline < self.sleep.deadline() {
             self.sleep.as_mut().reset(deadline);

@@ -24,7 +24,8 @@ pub(crate) struct Authorization {
     pub(crate) logging: Logging,
 }
 
-/// A fingerprint of the table of devices: it differs whenever a device was added, removed, revoked or changed by an operator.
+/// A fingerprint of the table of devices: it differs whenever a device was added, removed, revoked or changed by an
+/// operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Changes {
     devices: i64,
@@ -33,8 +34,8 @@ pub(crate) struct Changes {
 }
 
 impl Store {
-    /// The current state of the table. Every change increases a device's `updated` or changes their number. It takes one pass over the
-    /// table and saves reading the rows while nothing has changed.
+    /// The current state of the table. Every change increases a device's `updated` or changes their number. It takes
+    /// one pass over the table and saves reading the rows while nothing has changed.
     pub(crate) async fn changes(&self) -> Result<Changes, StoreError> {
         // The remainder keeps the sum below 2^63 for more devices than there will be.
         let query = sqlx::query(

@@ -17,13 +17,14 @@ use crate::data::DataFolder;
 use crate::limits;
 use crate::store_url::StoreUrl;
 
-/// Settings under which SQLite loses no committed transaction, even when the power fails: every commit waits for the disk. The
-/// write-ahead log is copied into the database at 4000 pages rather than 1000, which needs fewer waits for the disk.
+/// Settings under which SQLite loses no committed transaction, even when the power fails: every commit waits for the
+/// disk. The write-ahead log is copied into the database at 4000 pages rather than 1000, which needs fewer waits for
+/// the disk.
 const SQLITE: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
      PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -16384";
 
-/// The same for PostgreSQL, whatever the server's configuration says. Keep-alives close a connection whose peer is gone within half
-/// a minute, on either side, so that its locks are released.
+/// The same for PostgreSQL, whatever the server's configuration says. Keep-alives close a connection whose peer is gone
+/// within half a minute, on either side, so that its locks are released.
 const POSTGRES: &str = "SET synchronous_commit = on; SET statement_timeout = '30s'; SET client_min_messages = warning; \
      SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3";
 
@@ -62,8 +63,8 @@ impl Database {
         matches!(self, Self::Postgres(_))
     }
 
-    /// A pool of at most `count` connections, opened on demand. Each is configured to lose nothing, and refused when another cloud has
-    /// acquired the lease in the meantime.
+    /// A pool of at most `count` connections, opened on demand. Each is configured to lose nothing, and refused when
+    /// another cloud has acquired the lease in the meantime.
     pub(super) fn lazy_pool(&self, lease: &LeaseStatus, count: u32) -> Result<AnyPool, StoreError> {
         let (statements, lease) = (self.settings(), lease.clone());
         let pool = AnyPoolOptions::new()
@@ -79,8 +80,8 @@ impl Database {
         Ok(pool.connect_lazy_with(self.options()?))
     }
 
-    /// Begins a transaction that will write. SQLite acquires the write lock here, where it can wait for it; in the middle of a
-    /// transaction that has read, it would fail at once.
+    /// Begins a transaction that will write. SQLite acquires the write lock here, where it can wait for it; in the
+    /// middle of a transaction that has read, it would fail at once.
     pub(super) fn begin_statement(&self) -> &'static str {
         match self {
             Self::Sqlite(_) => "BEGIN IMMEDIATE",
@@ -90,9 +91,9 @@ impl Database {
 
     /// Commits a transaction, or fails. `token` is the lease's, in a running cloud.
     ///
-    /// SQLite's `COMMIT` fails outside a transaction. PostgreSQL's does not: it answers a failed transaction with a rollback and no
-    /// error. So another statement precedes it in the same message, which fails in a failed transaction and prevents the `COMMIT`. It
-    /// also fails, by a division by zero, when another cloud has taken the database.
+    /// SQLite's `COMMIT` fails outside a transaction. PostgreSQL's does not: it answers a failed transaction with a
+    /// rollback and no error. So another statement precedes it in the same message, which fails in a failed transaction
+    /// and prevents the `COMMIT`. It also fails, by a division by zero, when another cloud has taken the database.
     pub(super) fn commit_statement(&self, token: Option<&[u8; 16]>) -> String {
         match (self, token) {
             (Self::Sqlite(_), _) => "COMMIT".to_owned(),
@@ -107,7 +108,8 @@ impl Database {
 
     /// Whether the disk, the memory or the file is at fault, rather than the statement.
     pub(super) fn is_storage_failure(&self, error: &sqlx::Error) -> bool {
-        /// Primary result codes: NOMEM, IOERR, CORRUPT, FULL, CANTOPEN, NOTADB. Extended ones have them in their lowest byte.
+        /// Primary result codes: NOMEM, IOERR, CORRUPT, FULL, CANTOPEN, NOTADB. Extended ones have them in their lowest
+        /// byte.
         const SQLITE: [i32; 6] = [7, 10, 11, 13, 14, 26];
         /// Disk full, out of memory, I/O error, damaged data, damaged index.
         const POSTGRES: [&str; 5] = ["53100", "53200", "58030", "XX001", "XX002"];
@@ -254,8 +256,8 @@ fn hexadecimal(bytes: &[u8]) -> String {
     })
 }
 
-/// The URL of a SQLite file, with every special byte percent-encoded. The file must exist: a missing one is an error rather than a
-/// new, empty store, which would lose all devices without a word (D163).
+/// The URL of a SQLite file, with every special byte percent-encoded. The file must exist: a missing one is an error
+/// rather than a new, empty store, which would lose all devices without a word (D163).
 fn sqlite_url(database: &Path) -> String {
     use std::os::unix::ffi::OsStrExt as _;
     let mut url = String::from("sqlite:");
@@ -268,7 +270,8 @@ fn sqlite_url(database: &Path) -> String {
     url + "?mode=rw"
 }
 
-/// Bounds an operation of the store by [`limits::DATABASE_TIMEOUT`], and a second more so that the pool reports its own timeout first.
+/// Bounds an operation of the store by [`limits::DATABASE_TIMEOUT`], and a second more so that the pool reports its own
+/// timeout first.
 pub(super) async fn within<T>(
     operation: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {

@@ -32,8 +32,8 @@ pub struct Device {
     pub revoked: Option<i64>,
     /// When it was added.
     pub created: i64,
-    /// When an operator last changed it. Each change increases it, even when the clock is set back, because that is how a running
-    /// cloud notices changes (D161).
+    /// When an operator last changed it. Each change increases it, even when the clock is set back, because that is how
+    /// a running cloud notices changes (D161).
     pub updated: i64,
 }
 

@@ -176,8 +176,8 @@ impl Store {
         Ok(self.pool.execute(query).await? == 1)
     }
 
-    /// Looks up items for `device`, one value for each, in order. A damaged item is [`Value::Unavailable`] and does not affect the
-    /// others.
+    /// Looks up items for `device`, one value for each, in order. A damaged item is [`Value::Unavailable`] and does not
+    /// affect the others.
     pub async fn look_up(&self, device: DeviceId, wanted: &[LookupKey]) -> Result<Vec<Value>, StoreError> {
         within(async {
             let mut values = Vec::with_capacity(wanted.len());

@@ -1,7 +1,7 @@
 //! The lease: what a store knows of its exclusive lock on the database, and what each use of the database checks.
 //!
-//! `lease_keeper.rs` acquires the lock and watches it; this file is below the database, which checks new connections and commits
-//! against the lease.
+//! `lease_keeper.rs` acquires the lock and watches it; this file is below the database, which checks new connections
+//! and commits against the lease.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};

@@ -1,12 +1,13 @@
 //! At most one cloud runs on a database: it holds an exclusive lock there for as long as one connection lives.
 //!
-//! A PostgreSQL database can be reached from anywhere, so the lock is an advisory lock of the server: it is released with the
-//! connection, however the cloud ends. It is also released when the server restarts, and another cloud may then be faster. So each
-//! cloud leaves a random token when it acquires the lock, and every new connection and every commit of log lines checks that the
-//! token is still its own. With SQLite the lock of the data folder keeps other clouds out; what is watched there is that the
-//! database file is still the one that was opened.
+//! A PostgreSQL database can be reached from anywhere, so the lock is an advisory lock of the server: it is released
+//! with the connection, however the cloud ends. It is also released when the server restarts, and another cloud may
+//! then be faster. So each cloud leaves a random token when it acquires the lock, and every new connection and every
+//! commit of log lines checks that the token is still its own. With SQLite the lock of the data folder keeps other
+//! clouds out; what is watched there is that the database file is still the one that was opened.
 //!
-//! A cloud that does not hold its lock writes nothing and authorises no device: another one may already serve them (D162).
+//! A cloud that does not hold its lock writes nothing and authorises no device: another one may already serve them
+//! (D162).
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -67,8 +68,8 @@ impl Store {
         self.lease.state()
     }
 
-    /// As [`Store::check_lease`], after waiting for a lock that is lost and may be acquired again in a moment, for example when the
-    /// database has closed all connections. The caller bounds the time.
+    /// As [`Store::check_lease`], after waiting for a lock that is lost and may be acquired again in a moment, for
+    /// example when the database has closed all connections. The caller bounds the time.
     pub(super) async fn wait_for_lease(&self) -> Result<(), StoreError> {
         while self.lease_state() == LeaseState::Lost {
             sleep(RETRY_INTERVAL).await;
@@ -173,7 +174,8 @@ impl LeaseKeeper {
     }
 }
 
-/// Whether this very connection holds the lock: a pooler between the cloud and the server may have given it to another one.
+/// Whether this very connection holds the lock: a pooler between the cloud and the server may have given it to another
+/// one.
 async fn is_held(connection: &mut AnyConnection) -> bool {
     let query = sqlx::query(
         "SELECT COUNT(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid() \

@@ -21,7 +21,8 @@ pub(crate) use write::{LogRun, RunLines};
 /// Name of the setting with the time of the last pruning by age.
 const PRUNED: &str = "log lines pruned";
 
-/// A device's lines are counted again once it has logged this fraction of the number it may keep: counting reads the whole log.
+/// A device's lines are counted again once it has logged this fraction of the number it may keep: counting reads the
+/// whole log.
 const RECOUNT_FRACTION: u32 = 10;
 
 /// A log line of a device.
@@ -91,8 +92,8 @@ impl Store {
         Ok(LogCursor(row.map(|row| row.try_get(0)).transpose()?.unwrap_or(0)))
     }
 
-    /// At most `count` lines of a device after `cursor` that were received at `since` (milliseconds since 1970) or later, in the order
-    /// received, each with its own position. Repeated calls follow the device's log.
+    /// At most `count` lines of a device after `cursor` that were received at `since` (milliseconds since 1970) or
+    /// later, in the order received, each with its own position. Repeated calls follow the device's log.
     pub async fn logs_after(
         &self,
         device: DeviceId,
@@ -111,11 +112,11 @@ impl Store {
         rows.iter().map(|row| Ok((LogCursor(row.try_get(6)?), line(row)?))).collect()
     }
 
-    /// Removes the lines that are too old, and of every device those in excess of its number of lines. It does so in chunks, because
-    /// writers wait while a chunk is removed (D120).
+    /// Removes the lines that are too old, and of every device those in excess of its number of lines. It does so in
+    /// chunks, because writers wait while a chunk is removed (D120).
     ///
-    /// Age is measured by this machine's clock. A cloud first compares that with [`Store::newest_moment`]: a clock that is ahead would
-    /// delete everything (D164).
+    /// Age is measured by this machine's clock. A cloud first compares that with [`Store::newest_moment`]: a clock that
+    /// is ahead would delete everything (D164).
     pub async fn prune_logs(&self, retention: LogRetention) -> Result<(), StoreError> {
         let oldest = wall_millis() - i64::try_from(retention.age.as_millis()).unwrap_or(i64::MAX);
         let old = "DELETE FROM logs WHERE number IN (SELECT number FROM logs WHERE received < $1 ORDER BY received LIMIT $2)";
@@ -126,8 +127,8 @@ impl Store {
         Ok(())
     }
 
-    /// The latest time recorded in this store, milliseconds since 1970: of the last pruning by age, else of the newest line. `None`
-    /// in a store without either.
+    /// The latest time recorded in this store, milliseconds since 1970: of the last pruning by age, else of the newest
+    /// line. `None` in a store without either.
     pub(crate) async fn newest_moment(&self) -> Result<Option<i64>, StoreError> {
         let query = sqlx::query("SELECT value FROM settings WHERE name = $1").bind(PRUNED);
         if let Some(row) = self.pool.fetch_optional(Purpose::Read, query).await? {
@@ -150,8 +151,8 @@ impl Store {
         self.pool.execute(query.bind(PRUNED).bind(&now[..])).await.map(|_| ())
     }
 
-    /// The devices that may have more than `lines` lines: at first those that have, later those that have logged a fraction of that
-    /// number since they were last checked.
+    /// The devices that may have more than `lines` lines: at first those that have, later those that have logged a
+    /// fraction of that number since they were last checked.
     async fn devices_over(&self, lines: u32) -> Result<Vec<String>, StoreError> {
         let threshold = lines / RECOUNT_FRACTION;
         let known = lock(&self.logged).as_mut().map(|logged| {

@@ -1,9 +1,9 @@
 //! The only access to the database: every statement and every transaction of the store goes through here (D160).
 //!
-//! A connection returns to its pool only after every statement on it has succeeded. After any failure, and when the caller stopped
-//! waiting, it is closed: only a connection that never failed is known to be outside a transaction. Transactions are begun and
-//! committed by explicit statements rather than by the driver, whose own count of nested transactions is wrong once SQLite has
-//! rolled one back (transact-rs/sqlx #3742).
+//! A connection returns to its pool only after every statement on it has succeeded. After any failure, and when the
+//! caller stopped waiting, it is closed: only a connection that never failed is known to be outside a transaction.
+//! Transactions are begun and committed by explicit statements rather than by the driver, whose own count of nested
+//! transactions is wrong once SQLite has rolled one back (transact-rs/sqlx #3742).
 
 use std::sync::{Arc, Mutex};
 
@@ -20,8 +20,8 @@ use crate::lock::lock;
 /// A statement with its bound values.
 pub(super) type Query<'q> = sqlx::query::Query<'q, Any, AnyArguments>;
 
-/// The purpose of a connection. Each purpose has its own connections, so that none waits for another's: a slow writer must not delay
-/// the detection of a revoked device (D161).
+/// The purpose of a connection. Each purpose has its own connections, so that none waits for another's: a slow writer
+/// must not delay the detection of a revoked device (D161).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
     /// Whether a device may be connected.
@@ -40,8 +40,8 @@ struct Inner {
     database: Database,
     lease: LeaseStatus,
     pools: Mutex<Pools>,
-    /// An unused connection to SQLite. While it is open SQLite keeps its companion files, so a new connection needs no space on the
-    /// disk: devices can connect even while the disk is full.
+    /// An unused connection to SQLite. While it is open SQLite keeps its companion files, so a new connection needs no
+    /// space on the disk: devices can connect even while the disk is full.
     anchor: Mutex<Option<AnyConnection>>,
 }
 
@@ -130,8 +130,8 @@ impl Pool {
         checkout.finish(rows)
     }
 
-    /// Runs one statement as a transaction of its own and returns the number of rows affected. When it succeeds it is committed, because
-    /// no pooled connection is ever inside a transaction other than a [`Transaction`].
+    /// Runs one statement as a transaction of its own and returns the number of rows affected. When it succeeds it is
+    /// committed, because no pooled connection is ever inside a transaction other than a [`Transaction`].
     pub(super) async fn execute(&self, query: Query<'_>) -> Result<u64, StoreError> {
         let mut checkout = self.checkout(Purpose::Write).await?;
         let done = query.execute(checkout.connection()).await;
@@ -167,8 +167,8 @@ impl Pool {
         }
     }
 
-    /// Converts an error of the database. After a failure of the storage itself all connections are replaced: each may have lost its
-    /// transaction's pages.
+    /// Converts an error of the database. After a failure of the storage itself all connections are replaced: each may
+    /// have lost its transaction's pages.
     fn failed(&self, generation: u64, error: sqlx::Error) -> StoreError {
         if self.0.database.is_storage_failure(&error) {
             self.renew(generation);
@@ -266,8 +266,8 @@ impl Transaction<'_> {
     /// Commits. Success proves that everything the transaction did is stored (D160).
     ///
     /// # Errors
-    /// One of its statements failed; another cloud has taken the database; the database's own. Nothing of the transaction is stored
-    /// then, except that a commit whose confirmation was lost may have been.
+    /// One of its statements failed; another cloud has taken the database; the database's own. Nothing of the
+    /// transaction is stored then, except that a commit whose confirmation was lost may have been.
     pub(super) async fn commit(mut self) -> Result<(), StoreError> {
         if !self.has_succeeded {
             return Err(StoreError::TransactionFailed);

@@ -9,8 +9,8 @@ use crate::device_id::DeviceId;
 const NO_CERTIFICATE: Fingerprint = [0; 32];
 
 impl Store {
-    /// Revokes a device's certificate: the device can no longer connect, and a running cloud closes its connection within
-    /// [`crate::limits::REVOCATION_INTERVAL`]. The device's data is kept. `false` when it was revoked before.
+    /// Revokes a device's certificate: the device can no longer connect, and a running cloud closes its connection
+    /// within [`crate::limits::REVOCATION_INTERVAL`]. The device's data is kept. `false` when it was revoked before.
     ///
     /// # Errors
     /// [`StoreError::NoDevice`], the database's own.
@@ -26,7 +26,8 @@ impl Store {
         Ok(device.revoked.is_none())
     }
 
-    /// Records that no device is connected. `now`: whether they disconnected now, rather than at an unknown time before.
+    /// Records that no device is connected. `now`: whether they disconnected now, rather than at an unknown time
+    /// before.
     pub(crate) async fn clear_presence(&self, now: bool) -> Result<(), StoreError> {
         self.check_lease()?;
         let query =
@@ -34,8 +35,8 @@ impl Store {
         self.pool.execute(query.bind(now.then(wall_millis))).await.map(|_| ())
     }
 
-    /// Records which devices have connected and disconnected. This is information for operators only: what a device may do depends on
-    /// its row, which [`Store::authorizations`] reads.
+    /// Records which devices have connected and disconnected. This is information for operators only: what a device may
+    /// do depends on its row, which [`Store::authorizations`] reads.
     pub(crate) async fn record_presence(
         &self,
         connected: &[DeviceId],

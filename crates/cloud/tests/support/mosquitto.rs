@@ -1,4 +1,5 @@
-//! A broker of the test's own: mosquitto on a free loopback port, ended with the test, and its command line clients as witnesses.
+//! A broker of the test's own: mosquitto on a free loopback port, ended with the test, and its command line clients as
+//! witnesses.
 
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};

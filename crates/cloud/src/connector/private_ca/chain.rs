@@ -13,7 +13,8 @@ use super::signature::{self, SignatureError};
 /// Most certificates of a chain, including the server's and the authority's.
 const MAX_CHAIN_LENGTH: usize = 10;
 
-/// Most signatures verified for one connection: a server that sends many certificates of one name must not cost much computation.
+/// Most signatures verified for one connection: a server that sends many certificates of one name must not cost much
+/// computation.
 const MAX_SIGNATURES: usize = 50;
 
 /// Parses bytes that are exactly one certificate.
@@ -165,7 +166,8 @@ fn is_understood(extension: &ParsedExtension<'_>) -> bool {
     )
 }
 
-/// Requirements for the server's own certificate. It may be marked as an authority's, because its chain has been verified.
+/// Requirements for the server's own certificate. It may be marked as an authority's, because its chain has been
+/// verified.
 fn check_server(server: &X509Certificate<'_>) -> Result<(), ConnectError> {
     check_purpose(server)
 }
@@ -201,7 +203,8 @@ fn check_issuer(
     }
 }
 
-/// Checks the number of certificates between an authority and the server's; self-issued ones do not count (RFC 5280, 4.2.1.9).
+/// Checks the number of certificates between an authority and the server's; self-issued ones do not count (RFC 5280,
+/// 4.2.1.9).
 fn check_length(most: Option<u32>, below: &[X509Certificate<'_>]) -> Result<(), ConnectError> {
     let between = below.iter().skip(1).filter(|other| !is_same_name(other.subject(), other.issuer())).count();
     if most.is_some_and(|most| between > most as usize) {

@@ -1,5 +1,6 @@
-//! Signatures of certificates and handshakes. RSA and ECDSA are verified by the libraries of the RustCrypto project, because *ring*
-//! supports neither P-521 nor the salt lengths OpenSSL uses for RSA-PSS (docs/decisions/0018-brokers-as-they-are.md).
+//! Signatures of certificates and handshakes. RSA and ECDSA are verified by the libraries of the RustCrypto project,
+//! because *ring* supports neither P-521 nor the salt lengths OpenSSL uses for RSA-PSS
+//! (docs/decisions/0018-brokers-as-they-are.md).
 
 use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
 use ring::signature::{ED25519, UnparsedPublicKey};

@@ -1,5 +1,5 @@
-//! Certificates of every kind brokers really have, made by the `openssl` program: OpenSSL's own verdict beside ours, and real
-//! handshakes with mosquitto.
+//! Certificates of every kind brokers really have, made by the `openssl` program: OpenSSL's own verdict beside ours,
+//! and real handshakes with mosquitto.
 
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -205,7 +205,8 @@ fn what_openssl_accepts_is_accepted() {
         assert!(pki.openssl_judges(name, sent, authority, host), "OpenSSL refuses {name}");
         assert_eq!(pki.judge(name, sent, authority, host), Ok(()), "{name}");
     }
-    // More than OpenSSL: an authority in the middle may be given, as the strict rules too allow, and an address as a common name.
+    // More than OpenSSL: an authority in the middle may be given, as the strict rules too allow, and an address as a
+    // common name.
     assert_eq!(pki.judge("below", &[], "middle", "localhost"), Ok(()));
     pki.signed("ip-cn", "rsa-ca", P256, "127.0.0.1", "basicConstraints=CA:FALSE", "");
     assert_eq!(pki.judge("ip-cn", &[], "rsa-ca", "127.0.0.1"), Ok(()));

@@ -9,8 +9,9 @@ use super::*;
 use crate::account_id::AccountId;
 use crate::device_id::DeviceId;
 
-/// A name server on loopback. Names below `dead.test` it never answers, below `none.test` it says there are none, below `half.test`
-/// it answers only for IPv4; all others are 192.0.2.7 and 2001:db8::7 for as long as their first label says, in seconds.
+/// A name server on loopback. Names below `dead.test` it never answers, below `none.test` it says there are none, below
+/// `half.test` it answers only for IPv4; all others are 192.0.2.7 and 2001:db8::7 for as long as their first label
+/// says, in seconds.
 struct Server {
     address: SocketAddr,
     asked: Arc<AtomicUsize>,
@@ -162,8 +163,8 @@ async fn a_name_that_is_never_answered_for_times_out_and_is_cached() {
 
 /// Shows D181.
 ///
-/// The fault of a pool of threads: devices whose names are never answered for delay no others, be it another account's device
-/// or one of the same.
+/// The fault of a pool of threads: devices whose names are never answered for delay no others, be it another account's
+/// device or one of the same.
 #[tokio::test]
 async fn devices_with_names_that_are_never_answered_for_delay_no_others() {
     let (server, noisy) = (Server::start().await, account());

@@ -1,11 +1,13 @@
-//! Writing log lines, each exactly once: a line is acknowledged only when it is stored (D118), and then may arrive again (D165).
+//! Writing log lines, each exactly once: a line is acknowledged only when it is stored (D118), and then may arrive
+//! again (D165).
 //!
-//! A device that lost its connection sends the lines again that were not acknowledged. The random number of its boot and the number
-//! of the line usually identify a duplicate, but not always: a virtual device run again with the same seed has the same boot number
-//! and counts from 1 again, and 32 random bits collide occasionally. Such a *repeat* of a boot is recognised by its clock, which at
-//! its `HELLO` is behind a stored line or has not advanced since the previous `HELLO`, or by a line whose number is stored with
-//! another clock or text. Its lines are stored beside those of the earlier run: the column `sequence` has the number of the repeat,
-//! from 0, in its upper and the number of the line in its lower 32 bits.
+//! A device that lost its connection sends the lines again that were not acknowledged. The random number of its boot
+//! and the number of the line usually identify a duplicate, but not always: a virtual device run again with the same
+//! seed has the same boot number and counts from 1 again, and 32 random bits collide occasionally. Such a *repeat* of a
+//! boot is recognised by its clock, which at its `HELLO` is behind a stored line or has not advanced since the previous
+//! `HELLO`, or by a line whose number is stored with another clock or text. Its lines are stored beside those of the
+//! earlier run: the column `sequence` has the number of the repeat, from 0, in its upper and the number of the line in
+//! its lower 32 bits.
 
 use std::fmt::Write as _;
 
@@ -183,8 +185,8 @@ async fn is_stored(
     Ok(Some(clock.cast_unsigned() == line.clock && text == line.text))
 }
 
-/// Inserts rows and returns the number of duplicates. A row whose number is taken by another line, stored in the meantime by an older
-/// connection of another run, becomes a repeat of its own.
+/// Inserts rows and returns the number of duplicates. A row whose number is taken by another line, stored in the
+/// meantime by an older connection of another run, becomes a repeat of its own.
 async fn insert(transaction: &mut Transaction<'_>, rows: &[Row<'_>]) -> Result<u64, StoreError> {
     let inserted = transaction.execute(insert_query(rows)).await?;
     let mut duplicates = (rows.len() as u64).saturating_sub(inserted);

@@ -22,7 +22,8 @@ async fn is_seen(fixture: &Fixture, name: &str) -> bool {
     row.try_get::<i64, _>(0).expect("a number") == 1
 }
 
-/// The pages a database may have stand for the room on a disk: SQLite rolls the transaction back by itself in either case.
+/// The pages a database may have stand for the room on a disk: SQLite rolls the transaction back by itself in either
+/// case.
 ///
 /// Shows D160.
 #[tokio::test]
