@@ -7,6 +7,10 @@
 
 /* Each gives the value's name in lower case without the prefix, or "unknown". */
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 const char *mv_status_name(enum MvStatus value);
 const char *mv_event_type_name(enum MvEventType value);
 const char *mv_network_status_name(enum MvNetworkStatus value);
@@ -29,5 +33,9 @@ const char *mv_deep_sleep_mode_name(enum MvDeepSleepMode value);
 const char *mv_wake_reason_name(enum MvWakeReason value);
 const char *mv_restart_mode_name(enum MvRestartMode value);
 const char *mv_wifi_config_mode_name(enum MvWifiConfigMode value);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif /* MV_NAMES_H */

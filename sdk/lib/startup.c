@@ -1,4 +1,4 @@
-/* From reset to main: the vector table, the initial values of RAM, and a default for every interrupt.
+/* From reset to main: the stack's limit, the initial values of RAM, constructors, and a default for every interrupt.
  *
  * An application handles an interrupt by defining a function with the line's name, such as TIM2_IRQHandler.
  */
@@ -11,9 +11,18 @@ extern int main(void);
 extern uint32_t _stack_top[];
 extern uint32_t _data_start[], _data_end[], _data_load[];
 extern uint32_t _bss_start[], _bss_end[];
+extern uint32_t _stack_limit[];
+extern void (*const __preinit_array_start[])(void), (*const __preinit_array_end[])(void);
+extern void (*const __init_array_start[])(void), (*const __init_array_end[])(void);
 
 void Reset_Handler(void);
 void Default_Handler(void);
+
+/* A stack that grows beyond its limit is a crash with that cause, before it has overwritten a variable. */
+static void limit_stack(void)
+{
+    __asm volatile("msr msplim, %0" : : "r"(_stack_limit));
+}
 
 static void copy_initial_data(void)
 {
@@ -30,10 +39,27 @@ static void clear_bss(void)
     }
 }
 
+static void call_each(void (*const *from)(void), void (*const *end)(void))
+{
+    for (; from < end; from++) {
+        (*from)();
+    }
+}
+
+/* Constructors of global objects in C++, and functions with the attribute `constructor` in C. What would run at the
+ * end of the program, such as destructors of global objects, is never called: main does not return. */
+static void run_constructors(void)
+{
+    call_each(__preinit_array_start, __preinit_array_end);
+    call_each(__init_array_start, __init_array_end);
+}
+
 void Reset_Handler(void)
 {
+    limit_stack();
     copy_initial_data();
     clear_bss();
+    run_constructors();
     main();
     Default_Handler();
 }

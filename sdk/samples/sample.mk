@@ -1,15 +1,18 @@
-# How every sample is built. A sample's Makefile sets NAME and SOURCES and includes this.
+# How every sample is built, and any application that wants to. Its Makefile sets NAME and SOURCES (.c and .cpp), SDK
+# to the SDK's folder, and includes this. COMMON names files of samples/common.
 #
 #   make            builds $(OUT)/$(NAME).elf and .bin
 #   make OUT=dir    the same, elsewhere
 #   make DEBUG=1    with names and lines for a debugger, and code that follows the source
+#   make SDK=dir    with an SDK elsewhere, such as when the folder was copied out of it
 #
 # The same compiler makes the same bytes anywhere: no path, date or build id gets into the image.
 
-SDK     := $(dir $(lastword $(MAKEFILE_LIST)))..
+SDK     ?= $(dir $(lastword $(MAKEFILE_LIST)))..
 OUT     ?= build
 PREFIX  ?= arm-none-eabi-
 CC      := $(PREFIX)gcc
+CXX     := $(PREFIX)g++
 OBJCOPY := $(PREFIX)objcopy
 
 # Without it the image holds nothing but the program.
@@ -20,18 +23,26 @@ OPTIMISE := -Os
 STRIP := -s
 endif
 
-CFLAGS := -std=c11 $(OPTIMISE) -mcpu=cortex-m33 -mthumb -mfloat-abi=soft -fshort-enums \
+MACHINE  := -mcpu=cortex-m33 -mthumb -mfloat-abi=soft
+COMPILE  := $(OPTIMISE) $(MACHINE) -fshort-enums \
 	-ffreestanding -fno-tree-loop-distribute-patterns -ffunction-sections -fdata-sections \
 	-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror \
 	-I$(SDK)/include -I$(SDK)/lib -I$(SDK)/samples/common -I.
+CFLAGS   := -std=c11 $(COMPILE)
+CXXFLAGS := -std=c++17 -fno-exceptions -fno-rtti -fno-threadsafe-statics $(COMPILE)
 
 LDFLAGS := -nostdlib -T $(SDK)/lib/app.ld -Wl,--gc-sections -Wl,--build-id=none -Wl,--fatal-warnings $(STRIP)
+LDLIBS  := -lgcc
 
 ALL     := $(SOURCES) $(COMMON:%=$(SDK)/samples/common/%) $(SDK)/lib/startup.c $(SDK)/lib/memory.c $(SDK)/lib/mv_names.c
-OBJECTS := $(patsubst %.c,$(OUT)/%.o,$(notdir $(ALL)))
+ifneq ($(filter %.cpp,$(SOURCES)),)
+ALL     += $(SDK)/lib/cplusplus.cpp
+endif
+OBJECTS := $(patsubst %.cpp,$(OUT)/%.o,$(patsubst %.c,$(OUT)/%.o,$(notdir $(ALL))))
 HEADERS := $(wildcard *.h $(SDK)/samples/common/*.h $(SDK)/lib/*.h $(SDK)/include/*.h)
 
 vpath %.c . $(SDK)/samples/common $(SDK)/lib
+vpath %.cpp . $(SDK)/lib
 
 .PHONY: all clean
 all: $(OUT)/$(NAME).elf $(OUT)/$(NAME).bin
@@ -39,8 +50,11 @@ all: $(OUT)/$(NAME).elf $(OUT)/$(NAME).bin
 $(OUT)/%.o: %.c $(HEADERS) | $(OUT)
 	$(CC) $(CFLAGS) -c $< -o $@
 
+$(OUT)/%.o: %.cpp $(HEADERS) | $(OUT)
+	$(CXX) $(CXXFLAGS) -c $< -o $@
+
 $(OUT)/$(NAME).elf: $(OBJECTS) $(SDK)/lib/mv_entries.o $(SDK)/lib/app.ld
-	$(CC) -mcpu=cortex-m33 -mthumb -mfloat-abi=soft $(LDFLAGS) $(OBJECTS) $(SDK)/lib/mv_entries.o -lgcc -o $@
+	$(CC) $(MACHINE) $(LDFLAGS) $(OBJECTS) $(SDK)/lib/mv_entries.o $(LDLIBS) -o $@
 
 $(OUT)/$(NAME).bin: $(OUT)/$(NAME).elf
 	$(OBJCOPY) -O binary $< $@

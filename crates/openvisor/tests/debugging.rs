@@ -119,6 +119,36 @@ fn gdb_reads_and_writes_registers_and_memory_and_calls_functions() {
     });
 }
 
+/// Shows D292.
+#[test]
+fn gdb_stops_at_a_system_call_by_its_name() {
+    within(LIMIT, |processes| {
+        let (_run, address) = debugged(processes, true);
+        // Also when the breakpoint is set before there is a device.
+        let connect = "break mvNoOp";
+        let target = format!("target remote {address}");
+        let output = gdb(
+            processes,
+            connect,
+            &[&target, "continue", "bt", "delete", "tbreak mvServerLog", "continue", "bt 2", "info symbol $pc"],
+        );
+        in_order(
+            &output,
+            &[
+                "Breakpoint 1, 0x0c1fe0d8 in mvNoOp ()",
+                "#0 ",
+                "mvNoOp ()",
+                "#1 ",
+                "in doubled (value=value@entry=1) at main.c:",
+                "Temporary breakpoint 2, 0x0c1fe128 in mvServerLog ()",
+                "#1 ",
+                "in log_line (",
+                "mvServerLog in section .mv_entries",
+            ],
+        );
+    });
+}
+
 #[test]
 fn gdb_sees_a_handler_and_what_it_interrupted() {
     within(LIMIT, |processes| {

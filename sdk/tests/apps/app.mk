@@ -7,4 +7,5 @@ vpath %.c $(APPS)common
 
 include $(APPS)../../samples/sample.mk
 
-CFLAGS += -I$(APPS)common
+CFLAGS   += -I$(APPS)common
+CXXFLAGS += -I$(APPS)common

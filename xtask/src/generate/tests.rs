@@ -55,6 +55,14 @@ fn the_entry_object_names_every_call_as_an_absolute_thumb_function() {
     }
     let open = object.symbol_by_name("mvOpenChannel").expect("mvOpenChannel");
     assert_eq!(open.address(), 0x0C1F_E0C1);
+    // For debuggers: the same names once more, in the section that app.ld places on the page.
+    let named: Vec<_> = object.symbols().filter(|symbol| symbol.section_index().is_some()).collect();
+    assert_eq!(named.len(), 71);
+    for symbol in named {
+        let call = model.call(symbol.name().expect("a name")).expect("a call of that name");
+        assert!(symbol.is_local());
+        assert_eq!(symbol.address(), u64::from(call.slot) + 1);
+    }
 }
 
 #[test]

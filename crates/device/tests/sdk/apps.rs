@@ -1,6 +1,7 @@
 //! Each test application, until it says that it is through: its claims about itself must all hold.
 
 use device::events::DeviceEvent;
+use device::fault::Fault;
 use link::channel::ChannelType;
 use link::http::HttpResult;
 
@@ -193,4 +194,25 @@ fn a_program_that_asks_again_and_again_executes_little_and_misses_no_moment() {
     assert!(late <= 1000, "seen {late} µs after it happened");
     let instructions = instructions_a_second(&mut bench, "BEGIN for ever");
     assert!(instructions < 200_000, "a clock: {instructions} instructions in a second");
+}
+
+/// Shows D290.
+#[test]
+fn constructors_run_before_main_in_order_and_after_the_initial_values() {
+    finish(&mut start("constructors"), 12);
+}
+
+/// Shows D291.
+#[test]
+fn a_stack_that_grows_too_far_is_a_stack_overflow_before_it_overwrites_a_variable() {
+    let mut bench = start("recursion");
+    bench.run_until(30_000, |bench| bench.line("END ").is_some());
+    let faults: Vec<_> = bench.events.iter().filter_map(fault_of).collect();
+    let [fault] = faults[..] else { panic!("{:?}", bench.events) };
+    assert_eq!(fault.cfsr, 1 << 20, "{fault}: STKOF and nothing else");
+    assert_eq!(bench.line("END "), Some("END 2 claims, 0 failures"), "{:#?}", bench.cloud.log());
+}
+
+fn fault_of(event: &DeviceEvent) -> Option<Fault> {
+    if let DeviceEvent::Faulted { fault, .. } = event { Some(*fault) } else { None }
 }

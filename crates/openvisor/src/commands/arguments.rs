@@ -26,7 +26,8 @@ Examples:
 
   The same in two processes, as with real devices:
   openvisor cloud --data ./cloud --listen 127.0.0.1:7883 --allow-loopback
-  openvisor provision --data ./cloud --out ./device-1 --config broker-host=127.0.0.1
+  openvisor provision --data ./cloud --out ./device-1 \\
+      --config broker-host=127.0.0.1 --config broker-port=1883
   openvisor device app.elf --cloud 127.0.0.1:7883 --data ./device-1
 
   An application in a bundle, with its policies:

@@ -26,7 +26,7 @@ fault; otherwise the last lines name the devices.
 
 Examples:
   openvisor fleet app.elf --count 100 --seconds 30 \\
-      --config broker-host=127.0.0.1 --config client-id=device-{number}
+      --config broker-host=127.0.0.1 --config broker-port=1883 --config client-id=device-{number}
   openvisor fleet app.elf --count 100 --data ./fleet      (keeps the devices for the next run)
   openvisor fleet app.elf --count 20 --json | jq .publishes_per_second
 

@@ -12,7 +12,8 @@ The device's folder contains its private key; keep it private.
 
 Examples:
   openvisor provision --data ./cloud --out ./device-1
-  openvisor provision --data ./cloud --out ./device-2 --name kitchen --config broker-host=192.0.2.7")]
+  openvisor provision --data ./cloud --out ./device-2 --name kitchen \\
+      --config broker-host=192.0.2.7 --config broker-port=1883")]
 pub(crate) struct ProvisionArguments {
     /// The cloud's data folder
     #[arg(long, value_name = "DIR")]
