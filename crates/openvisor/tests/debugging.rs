@@ -130,7 +130,16 @@ fn gdb_stops_at_a_system_call_by_its_name() {
         let output = gdb(
             processes,
             connect,
-            &[&target, "continue", "bt", "delete", "tbreak mvServerLog", "continue", "bt 2", "info symbol $pc"],
+            &[
+                &target,
+                "continue",
+                "bt",
+                "delete",
+                "tbreak mvServerLog",
+                "continue",
+                "bt 2",
+                "info symbol $pc",
+            ],
         );
         in_order(
             &output,
