@@ -91,12 +91,11 @@ fn cite_file(path: &Path, citations: &mut Citations) -> Outcome {
     let mut is_test = false;
     for line in text.lines().map(str::trim) {
         if let Some(list) = line.strip_prefix("/// Shows ").filter(|list| begins_with_id(list)) {
-            if !list.ends_with('.') {
-                return Err(format!(
-                    "{shown}: the list `Shows {list}` continues on another line: put it on one line"
-                ));
-            }
-            pending.extend(list.split([',', ' ', '.', ';']).filter(|word| is_id(word)).map(str::to_owned));
+            // A sentence behind a colon may wrap; a list of ids may not, since only its first line is read.
+            let ids = list.split_once(':').map(|(ids, _)| ids).or(list.strip_suffix('.')).ok_or_else(|| {
+                format!("{shown}: the list `Shows {list}` continues on another line: put it on one line")
+            })?;
+            pending.extend(ids.split([',', ' ', '.', ';']).filter(|word| is_id(word)).map(str::to_owned));
         } else if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
             is_test = true;
         } else if let Some(name) = function_name(line) {
@@ -114,7 +113,7 @@ fn cite_file(path: &Path, citations: &mut Citations) -> Outcome {
 
 /// Other sentences may begin with "Shows" too.
 fn begins_with_id(list: &str) -> bool {
-    list.split([',', ' ', '.']).next().is_some_and(is_id)
+    list.split([',', ' ', '.', ':']).next().is_some_and(is_id)
 }
 
 fn function_name(line: &str) -> Option<&str> {
