@@ -92,9 +92,10 @@ fn cite_file(path: &Path, citations: &mut Citations) -> Outcome {
     for line in text.lines().map(str::trim) {
         if let Some(list) = line.strip_prefix("/// Shows ").filter(|list| begins_with_id(list)) {
             // A sentence behind a colon may wrap; a list of ids may not, since only its first line is read.
-            let ids = list.split_once(':').map(|(ids, _)| ids).or(list.strip_suffix('.')).ok_or_else(|| {
-                format!("{shown}: the list `Shows {list}` continues on another line: put it on one line")
-            })?;
+            let ids =
+                list.split_once(':').map(|(ids, _)| ids).or(list.strip_suffix('.')).ok_or_else(|| {
+                    format!("{shown}: the list `Shows {list}` continues on another line: put it on one line")
+                })?;
             pending.extend(ids.split([',', ' ', '.', ';']).filter(|word| is_id(word)).map(str::to_owned));
         } else if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
             is_test = true;
