@@ -67,7 +67,7 @@ pub use events::{Disconnection, Event, EventKind};
 pub use files::FileError;
 pub use gateway::ALPN;
 pub use limits::{LimitError, Limits, LoweredLimit};
-pub use provisioning::{NewDevice, ProvisionError, provision, provision_in, provision_into};
+pub use provisioning::{NewDevice, ProvisionError, Provisioned, provision, provision_in, provision_into};
 pub use relay::TlsPorts;
 pub use start_error::StartError;
 pub use store::{Scope, Store};

@@ -32,6 +32,15 @@ pub struct NewDevice<'a> {
     pub out: &'a Path,
 }
 
+/// A device that was provisioned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Provisioned {
+    /// Its id.
+    pub device: DeviceId,
+    /// Id of its account.
+    pub account: String,
+}
+
 /// Provisions a device in the first account. A cloud may be running on the data folder. `store` is as in
 /// [`crate::Config`].
 ///
@@ -71,7 +80,7 @@ pub async fn provision_into(
     data: &Path,
     store: Option<&StoreUrl>,
     device: NewDevice<'_>,
-) -> Result<DeviceId, ProvisionError> {
+) -> Result<Provisioned, ProvisionError> {
     let (folder, store) = open(data, store).await?;
     let added = issue_into(&folder, &store, device).await;
     store.close().await;
@@ -94,7 +103,7 @@ async fn issue_into(
     folder: &DataFolder,
     store: &Store,
     device: NewDevice<'_>,
-) -> Result<DeviceId, ProvisionError> {
+) -> Result<Provisioned, ProvisionError> {
     let NewDevice { account, name, items, out } = device;
     let store = in_account(store, account).await?;
     let identity = folder.authority()?.issue_device(DeviceId::random());
@@ -108,7 +117,7 @@ async fn issue_into(
             return Err(error.into());
         }
     }
-    Ok(identity.device_id)
+    Ok(Provisioned { device: identity.device_id, account: store.account().to_owned() })
 }
 
 async fn open(data: &Path, store: Option<&StoreUrl>) -> Result<(DataFolder, Store), ProvisionError> {

@@ -11,7 +11,7 @@ mod show;
 mod store;
 mod wiring;
 
-pub(crate) use cloud_data::CloudDataOptions;
+pub(crate) use cloud_data::{CloudDataOptions, CloudFolderOptions};
 pub(crate) use debugging::{DebuggingOptions, TraceFormat};
 pub(crate) use outbound::{AllowOption, OutboundOptions};
 pub(crate) use run::{FactoryTestOption, ImageOptions, PaceOptions};

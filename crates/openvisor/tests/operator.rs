@@ -2,6 +2,9 @@
 
 mod support;
 
+#[path = "operator/fleets.rs"]
+mod fleets;
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 

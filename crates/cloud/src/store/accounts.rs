@@ -106,6 +106,15 @@ impl Store {
         row.as_ref().map(account).transpose()
     }
 
+    /// The accounts that have a device with this id or this name, the oldest account first.
+    pub async fn accounts_with_device(&self, id_or_name: &str) -> Result<Vec<Account>, StoreError> {
+        let query = sqlx::query(select!(
+            "WHERE id IN (SELECT account FROM devices WHERE id = $1 OR name = $1) ORDER BY created, id"
+        ));
+        let rows = self.pool.fetch_all(Purpose::Read, query.bind(id_or_name)).await?;
+        rows.iter().map(account).collect()
+    }
+
     /// Sets or clears an account's name.
     ///
     /// # Errors

@@ -134,6 +134,31 @@ impl Store {
         Ok(new)
     }
 
+    /// Sets items of this account and its devices, all or none. Answers of each whether it did not exist before.
+    ///
+    /// # Errors
+    /// As [`Store::set_config`].
+    pub async fn set_items(&self, items: &[(Scope, NewItem)]) -> Result<Vec<bool>, StoreError> {
+        let (mut is_new, mut owner) = (Vec::with_capacity(items.len()), None);
+        for (scope, item) in items {
+            item.check()?;
+            if owner.replace(*scope) != Some(*scope) {
+                self.check_scope(*scope).await?;
+            }
+        }
+        let mut transaction = self.pool.begin().await?;
+        for (scope, item) in items {
+            let table = if item.secret { "secrets" } else { "configs" };
+            let sql = format!("SELECT key FROM {table} WHERE account = $1 AND device = $2 AND key = $3");
+            let query = sqlx::query(sqlx::AssertSqlSafe(sql));
+            let query = query.bind(&*self.account).bind(scope.column()).bind(&*item.key);
+            is_new.push(transaction.fetch_optional(query).await?.is_none());
+            transaction.execute(self.upsert_query(*scope, item)).await?;
+        }
+        transaction.commit().await?;
+        Ok(is_new)
+    }
+
     async fn set(&self, scope: Scope, secret: bool, key: &str, value: &str) -> Result<(), StoreError> {
         check(key, value)?;
         self.check_scope(scope).await?;

@@ -14,6 +14,7 @@ use crate::device_id::DeviceId;
 use crate::limits::{LOG_PRUNE_CHUNK, LOG_PRUNE_PAUSE};
 use crate::lock::lock;
 
+mod account;
 mod write;
 
 pub(crate) use write::{LogRun, RunLines};

@@ -25,7 +25,7 @@ pub(super) async fn run(arguments: AccountsArguments) -> Result<(), Failure> {
 }
 
 async fn add_one(add: &AddArguments) -> Result<(), Failure> {
-    let cloud = CloudData::open(&add.cloud.data, None).await?;
+    let cloud = CloudData::open(&add.cloud.folder, None).await?;
     let added = cloud.store().add_account(add.name.as_deref()).await?;
     cloud.close().await;
     print_result(add.cloud.json, || added.id.to_string(), || object(&added, false));
@@ -33,7 +33,7 @@ async fn add_one(add: &AddArguments) -> Result<(), Failure> {
 }
 
 async fn list_all(list: &AllAccountsOptions) -> Result<(), Failure> {
-    let cloud = CloudData::open(&list.data, None).await?;
+    let cloud = CloudData::open(&list.folder, None).await?;
     let accounts = cloud.store().accounts().await?;
     cloud.close().await;
     if list.json {
@@ -56,8 +56,8 @@ async fn list_all(list: &AllAccountsOptions) -> Result<(), Failure> {
 }
 
 async fn rename_one(rename: &RenameArguments) -> Result<(), Failure> {
-    let cloud = CloudData::open(&rename.cloud.data, None).await?;
-    let account = find_account(cloud.store(), &rename.cloud.data, &rename.account).await?;
+    let cloud = CloudData::open(&rename.cloud.folder, None).await?;
+    let account = find_account(cloud.store(), &rename.cloud.folder.data, &rename.account).await?;
     cloud.store().rename_account(account.id, Some(&rename.name)).await?;
     cloud.close().await;
     let (id, name) = (account.id, &rename.name);
@@ -70,8 +70,8 @@ async fn rename_one(rename: &RenameArguments) -> Result<(), Failure> {
 }
 
 async fn remove_one(remove: &RemoveArguments) -> Result<(), Failure> {
-    let cloud = CloudData::open(&remove.cloud.data, None).await?;
-    let account = find_account(cloud.store(), &remove.cloud.data, &remove.account).await?;
+    let cloud = CloudData::open(&remove.cloud.folder, None).await?;
+    let account = find_account(cloud.store(), &remove.cloud.folder.data, &remove.account).await?;
     cloud.store().remove_account(account.id).await?;
     cloud.close().await;
     let id = account.id;

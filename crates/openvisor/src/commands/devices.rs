@@ -1,6 +1,7 @@
-//! `openvisor devices`: lists, shows and revokes devices, and turns their logging on and off.
+//! `openvisor devices`: lists, shows, renames and revokes devices, and turns their logging on and off.
 
 mod arguments;
+mod list;
 
 use std::io::{self, IsTerminal, Write};
 
@@ -10,20 +11,20 @@ use ::cloud::store::{Device, Scope};
 use serde_json::{Value, json};
 
 use crate::operate::cloud_data::{CloudData, device_title};
-use crate::options::CloudDataOptions;
 use crate::output::exit::Failure;
-use crate::output::print::{print_json, print_line, print_result};
-use crate::output::table::{pairs, table};
+use crate::output::print::print_result;
+use crate::output::table::pairs;
 use crate::output::timeline::printable;
 use crate::output::timestamp;
 pub(super) use arguments::DevicesArguments;
-use arguments::{DevicesAction, LoggingArguments, RevokeArguments, ShowArguments, Switch};
+use arguments::{DevicesAction, LoggingArguments, RenameArguments, RevokeArguments, ShowArguments, Switch};
 
 /// Runs the subcommand.
 pub(super) async fn run(arguments: DevicesArguments) -> Result<(), Failure> {
     match arguments.action {
-        DevicesAction::List(list) => list_all(&list).await,
+        DevicesAction::List(list) => list::run(&list).await,
         DevicesAction::Show(show) => show_one(&show).await,
+        DevicesAction::Rename(rename) => rename_one(&rename).await,
         DevicesAction::Logging(logging) => switch_logging(&logging).await,
         DevicesAction::Revoke(revoke) => revoke_one(&revoke).await,
     }
@@ -84,44 +85,20 @@ impl DeviceStatus {
     }
 }
 
-async fn list_all(list: &CloudDataOptions) -> Result<(), Failure> {
-    let cloud = CloudData::open(&list.data, list.account.as_deref()).await?;
-    let cloud_runs = cloud.is_cloud_running()?;
-    let devices = cloud.store().devices().await?;
-    cloud.close().await;
-    let devices: Vec<_> = devices.into_iter().map(|device| DeviceStatus::new(device, cloud_runs)).collect();
-    if list.json {
-        let _ = devices.iter().try_for_each(|device| print_json(&device.to_json()));
-        return Ok(());
-    }
-    if devices.is_empty() {
-        let _ = writeln!(
-            anstream::stderr(),
-            "there are no devices; create one with: openvisor provision --data {} --out DIR",
-            list.data.display()
-        );
-        return Ok(());
-    }
-    let row = |status: &DeviceStatus| {
-        vec![status.device.id.to_string(), status.name(), status.state().into(), status.seen()]
-    };
-    let rows: Vec<_> = devices.iter().map(row).collect();
-    let _ = print_line(&table(&["ID", "NAME", "STATE", "LAST SEEN"], &rows));
-    Ok(())
-}
-
 async fn show_one(show: &ShowArguments) -> Result<(), Failure> {
-    let cloud = CloudData::open(&show.cloud.data, show.cloud.account.as_deref()).await?;
+    let cloud = CloudData::open(&show.cloud.folder, show.cloud.account.as_deref()).await?;
     let device = cloud.find_device(&show.device).await?;
     let scope = Scope::Device(device.id);
     let configs = cloud.store().configs(scope).await?.len();
     let secrets = cloud.store().secrets(scope).await?.len();
+    let account = cloud.store().account().to_owned();
     let status = DeviceStatus::new(device, cloud.is_cloud_running()?);
     cloud.close().await;
     let text = || {
         let mut rows = vec![
             ("id", status.device.id.to_string()),
             ("name", status.name()),
+            ("account", account.clone()),
             ("state", status.state().to_owned()),
             ("last seen", status.seen()),
             ("image", status.image().unwrap_or_else(|| "-".into())),
@@ -136,6 +113,7 @@ async fn show_one(show: &ShowArguments) -> Result<(), Failure> {
     };
     let value = || {
         let mut value = status.to_json();
+        value["account"] = account.clone().into();
         value["configs"] = configs.into();
         value["secrets"] = secrets.into();
         value
@@ -153,10 +131,24 @@ fn logging_text(is_on: bool, expires: Option<i64>) -> String {
     }
 }
 
+async fn rename_one(rename: &RenameArguments) -> Result<(), Failure> {
+    let cloud = CloudData::open(&rename.cloud.folder, rename.cloud.account.as_deref()).await?;
+    let device = cloud.find_device(&rename.device).await?;
+    cloud.store().rename_device(device.id, Some(&rename.name)).await?;
+    cloud.close().await;
+    let (id, name) = (device.id, &rename.name);
+    print_result(
+        rename.cloud.json,
+        || format!("renamed {id} to {}", printable(name)),
+        || json!({ "id": id.as_str(), "name": name }),
+    );
+    Ok(())
+}
+
 async fn switch_logging(arguments: &LoggingArguments) -> Result<(), Failure> {
     let is_on = arguments.switch == Switch::On;
     let expires = expiry(&arguments.duration)?.filter(|_| is_on);
-    let cloud = CloudData::open(&arguments.cloud.data, arguments.cloud.account.as_deref()).await?;
+    let cloud = CloudData::open(&arguments.cloud.folder, arguments.cloud.account.as_deref()).await?;
     let device = cloud.find_device(&arguments.device).await?;
     cloud.store().set_logging(device.id, is_on, expires).await?;
     cloud.close().await;
@@ -182,7 +174,7 @@ fn expiry(duration: &str) -> Result<Option<i64>, Failure> {
 }
 
 async fn revoke_one(revoke: &RevokeArguments) -> Result<(), Failure> {
-    let cloud = CloudData::open(&revoke.cloud.data, revoke.cloud.account.as_deref()).await?;
+    let cloud = CloudData::open(&revoke.cloud.folder, revoke.cloud.account.as_deref()).await?;
     let device = cloud.find_device(&revoke.device).await?;
     if !revoke.yes {
         confirm(&device, revoke.forget)?;

@@ -1,6 +1,8 @@
 //! `openvisor configs` and `openvisor secrets`: what applications fetch.
 
 mod arguments;
+mod import;
+mod set;
 
 use std::io::{IsTerminal, Write};
 
@@ -14,7 +16,7 @@ use crate::output::print::{print_json, print_line, print_result};
 use crate::output::table::{table, truncated};
 use crate::output::timeline::{printable, stdout_line};
 use crate::output::timestamp;
-use arguments::{ConfigsAction, KeyArguments, ScopeOptions, SecretsAction, SetArguments};
+use arguments::{ConfigsAction, KeyArguments, ScopeOptions, SecretsAction};
 pub(super) use arguments::{ConfigsArguments, SecretsArguments};
 
 /// Configuration or secrets.
@@ -27,7 +29,8 @@ enum Kind {
 /// Runs a subcommand of `configs`.
 pub(super) async fn configs(arguments: ConfigsArguments) -> Result<(), Failure> {
     match arguments.action {
-        ConfigsAction::Set(set) => set_item(Kind::Config, &set).await,
+        ConfigsAction::Set(set) => set::run(Kind::Config, &set).await,
+        ConfigsAction::Import(import) => import::run(&import).await,
         ConfigsAction::Get(key) => get(&key).await,
         ConfigsAction::List(items) => list_configs(&items).await,
         ConfigsAction::Remove(key) => remove(Kind::Config, &key).await,
@@ -37,7 +40,7 @@ pub(super) async fn configs(arguments: ConfigsArguments) -> Result<(), Failure> 
 /// Runs a subcommand of `secrets`.
 pub(super) async fn secrets(arguments: SecretsArguments) -> Result<(), Failure> {
     match arguments.action {
-        SecretsAction::Set(set) => set_item(Kind::Secret, &set).await,
+        SecretsAction::Set(set) => set::run(Kind::Secret, &set).await,
         SecretsAction::Get(_) => Err(Failure::bad_input(
             "a secret is never shown, only applications can read it",
         )
@@ -62,13 +65,6 @@ impl Kind {
         }
     }
 
-    async fn set(self, store: &Store, scope: Scope, key: &str, value: &str) -> Result<bool, StoreError> {
-        match self {
-            Self::Config => store.set_config(scope, key, value).await,
-            Self::Secret => store.set_secret(scope, key, value).await,
-        }
-    }
-
     async fn remove(self, store: &Store, scope: Scope, key: &str) -> Result<bool, StoreError> {
         match self {
             Self::Config => store.remove_config(scope, key).await,
@@ -77,28 +73,10 @@ impl Kind {
     }
 }
 
-/// Checks the value before it opens the folder.
-async fn set_item(kind: Kind, set: &SetArguments) -> Result<(), Failure> {
-    let what = format!("{} set", kind.command());
-    settings::check_key(&what, &set.key)?;
-    let value = settings::read_value(&what, &set.key, &set.value)?;
-    let cloud = CloudData::open(&set.scope.cloud.data, set.scope.cloud.account.as_deref()).await?;
-    let (scope, owner) = cloud.scope(set.scope.device.as_deref()).await?;
-    let is_new = kind.set(cloud.store(), scope, &set.key, &value).await?;
-    cloud.close().await;
-    let done = if is_new { "set" } else { "changed" };
-    print_result(
-        set.scope.cloud.json,
-        || format!("{done} {} of {}", set.key, owner.name()),
-        || json!({ "key": set.key, "device": owner.id(), "new": is_new }),
-    );
-    Ok(())
-}
-
 async fn remove(kind: Kind, arguments: &KeyArguments) -> Result<(), Failure> {
     let (key, items) = (&arguments.key, &arguments.scope);
     settings::check_key(&format!("{} remove", kind.command()), key)?;
-    let cloud = CloudData::open(&items.cloud.data, items.cloud.account.as_deref()).await?;
+    let cloud = CloudData::open(&items.cloud.folder, items.cloud.account.as_deref()).await?;
     let (scope, owner) = cloud.scope(items.device.as_deref()).await?;
     let removed = kind.remove(cloud.store(), scope, key).await?;
     cloud.close().await;
@@ -126,7 +104,7 @@ fn missing(kind: Kind, key: &str, owner: &ItemOwner) -> Failure {
 async fn get(arguments: &KeyArguments) -> Result<(), Failure> {
     let (key, items) = (&arguments.key, &arguments.scope);
     settings::check_key("configs get", key)?;
-    let cloud = CloudData::open(&items.cloud.data, items.cloud.account.as_deref()).await?;
+    let cloud = CloudData::open(&items.cloud.folder, items.cloud.account.as_deref()).await?;
     let (scope, owner) = cloud.scope(items.device.as_deref()).await?;
     let found = cloud.store().config(scope, key).await?;
     cloud.close().await;
@@ -143,7 +121,7 @@ async fn get(arguments: &KeyArguments) -> Result<(), Failure> {
 }
 
 async fn list_configs(items: &ScopeOptions) -> Result<(), Failure> {
-    let cloud = CloudData::open(&items.cloud.data, items.cloud.account.as_deref()).await?;
+    let cloud = CloudData::open(&items.cloud.folder, items.cloud.account.as_deref()).await?;
     let (scope, owner) = cloud.scope(items.device.as_deref()).await?;
     let configs = cloud.store().configs(scope).await?;
     cloud.close().await;
@@ -168,7 +146,7 @@ async fn list_configs(items: &ScopeOptions) -> Result<(), Failure> {
 }
 
 async fn list_secrets(items: &ScopeOptions) -> Result<(), Failure> {
-    let cloud = CloudData::open(&items.cloud.data, items.cloud.account.as_deref()).await?;
+    let cloud = CloudData::open(&items.cloud.folder, items.cloud.account.as_deref()).await?;
     let (scope, owner) = cloud.scope(items.device.as_deref()).await?;
     let secrets = cloud.store().secrets(scope).await?;
     cloud.close().await;

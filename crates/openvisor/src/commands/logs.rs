@@ -1,9 +1,12 @@
-//! `openvisor logs stream`: the log lines of a device's application.
+//! `openvisor logs stream`: the log lines of applications, of one device or of all.
 //!
 //! The lines are polled from the store, so that this works whether or not a cloud is running on the data folder.
 
 mod arguments;
+mod source;
+mod switches;
 
+use std::collections::HashMap;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -22,6 +25,8 @@ use crate::output::timeline::{json_text, printable};
 use crate::output::timestamp;
 pub(super) use arguments::LogsArguments;
 use arguments::{LogsAction, StreamArguments};
+use source::Source;
+use switches::Switches;
 
 /// Stored lines shown by default.
 const DEFAULT_LAST: u32 = 100;
@@ -61,84 +66,97 @@ fn since(text: Option<&str>) -> Result<Option<i64>, Failure> {
 
 /// Ends after the stored lines with `--no-follow`, and when the reader is gone.
 async fn follow(stream: &StreamArguments, since: Option<i64>) -> Result<(), Failure> {
-    let cloud = CloudData::open(&stream.cloud.data, stream.cloud.account.as_deref()).await?;
-    let device = cloud.find_device(&stream.device).await?.id;
+    let cloud = CloudData::open(&stream.cloud.folder, stream.cloud.account.as_deref()).await?;
+    let source = Source::find(&cloud, stream.device.as_deref()).await?;
     let store = cloud.store();
     let last = stream.last.or(since.is_none().then_some(DEFAULT_LAST));
     let mut cursor = match last {
-        Some(count) => store.log_cursor(device, count).await?,
+        Some(count) => source.cursor(store, count).await?,
         None => LogCursor::default(),
     };
-    let mut printer = LinePrinter { json: stream.cloud.json, gaps: GapDetector::default() };
-    let mut checked = Instant::now();
+    let mut printer = LinePrinter::new(stream.cloud.json, &source);
+    let mut switches = Switches::new(stream.cloud.json);
+    let mut checked: Option<Instant> = None;
     loop {
-        let lines = store.logs_after(device, cursor, since.unwrap_or(0), PAGE).await;
-        let lines = lines?;
+        let lines = source.lines_after(store, cursor, since.unwrap_or(0)).await?;
         for (next, line) in &lines {
             cursor = *next;
-            if printer.print(line).await.is_err() {
+            if printer.print(store, line).await?.is_err() {
                 return Ok(());
             }
         }
         if lines.len() < PAGE as usize {
+            if checked.is_none_or(|checked| checked.elapsed() >= DEVICE_CHECK_INTERVAL) {
+                checked = Some(Instant::now());
+                let devices = source.devices(store, !stream.no_follow).await?;
+                if switches.report(&devices).await.is_err() {
+                    return Ok(());
+                }
+            }
             if stream.no_follow {
                 cloud.close().await;
                 return Ok(());
-            }
-            if checked.elapsed() >= DEVICE_CHECK_INTERVAL {
-                checked = Instant::now();
-                check_device(store, device, &stream.device).await?;
             }
             tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 }
 
-/// Fails if the device was revoked or removed, since no more lines will follow.
-async fn check_device(store: &Store, device: DeviceId, id_or_name: &str) -> Result<(), Failure> {
-    let device_name = printable(id_or_name);
-    match store.device(device).await? {
-        None => {
-            Err(Failure::failed(format!("device {device_name} was removed: there are no more log lines")))
-        }
-        Some(known) if known.revoked.is_some() => {
-            Err(Failure::failed(format!("device {device_name} was revoked: there are no more log lines"))
-                .hint("show the stored lines with --no-follow"))
-        }
-        Some(_) => Ok(()),
-    }
-}
-
 /// Prints lines, and what was lost between them.
 struct LinePrinter {
     json: bool,
-    gaps: GapDetector,
+    gaps: HashMap<DeviceId, GapDetector>,
+    /// Name of each device, where lines of several are shown.
+    names: Option<HashMap<DeviceId, String>>,
 }
 
 impl LinePrinter {
-    /// Waits for room in the queue; the next lines are read from the store after that.
-    async fn print(&mut self, line: &LogLine) -> io::Result<()> {
-        let gap = self.gaps.next(line.boot, line.sequence);
-        let lines = if self.json { json_lines(line, &gap) } else { text_lines(line, &gap) };
+    fn new(json: bool, source: &Source) -> Self {
+        Self { json, gaps: HashMap::new(), names: source.is_all().then(HashMap::new) }
+    }
+
+    /// Waits for room in the queue; the next lines are read from the store after that. The inner error: the reader is
+    /// gone.
+    async fn print(&mut self, store: &Store, line: &LogLine) -> Result<io::Result<()>, Failure> {
+        let gap = self.gaps.entry(line.device).or_default().next(line.boot, line.sequence);
+        let lines = if self.json {
+            json_lines(line, &gap)
+        } else {
+            let name = self.name(store, line.device).await?;
+            text_lines(line, &gap, &name)
+        };
         let text: String = lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
-        output::stdout().send(text.as_bytes()).await
+        Ok(output::stdout().send(text.as_bytes()).await)
+    }
+
+    /// What a line has before its text: the device, where there are several.
+    async fn name(&mut self, store: &Store, device: DeviceId) -> Result<String, Failure> {
+        let Some(names) = &mut self.names else { return Ok(String::new()) };
+        if let Some(name) = names.get(&device) {
+            return Ok(name.clone());
+        }
+        let name = store.device(device).await?.and_then(|device| device.name);
+        let name = name.as_deref().map_or_else(|| device.to_string(), printable) + "  ";
+        names.insert(device, name.clone());
+        Ok(name)
     }
 }
 
-fn text_lines(line: &LogLine, gap: &Gap) -> Vec<String> {
+/// `name` is empty or ends with spaces.
+fn text_lines(line: &LogLine, gap: &Gap, name: &str) -> Vec<String> {
     let (dim, mark) = (Style::new().dimmed(), AnsiColor::Yellow.on_default());
     let mut lines = Vec::new();
     if gap.restarted {
-        lines.push(format!("{mark}-- device restarted --{mark:#}"));
+        lines.push(format!("{mark}{name}-- device restarted --{mark:#}"));
     }
     if let Some(lost) = &gap.lost {
         let count = lost.end() - lost.start() + 1;
         let plural = if count == 1 { "line" } else { "lines" };
-        lines.push(format!("{mark}-- {count} {plural} lost --{mark:#}"));
+        lines.push(format!("{mark}{name}-- {count} {plural} lost --{mark:#}"));
     }
     let text = String::from_utf8_lossy(line.text.trim_ascii_end());
     let (received, logged) = (timestamp::rfc3339(line.received), device_time(line.clock));
-    lines.push(format!("{dim}{received}  {logged}{dim:#}  {}", printable(&text)));
+    lines.push(format!("{dim}{received}  {logged}{dim:#}  {name}{}", printable(&text)));
     lines
 }
 
@@ -151,17 +169,19 @@ fn device_time(clock: u64) -> String {
 }
 
 fn json_lines(line: &LogLine, gap: &Gap) -> Vec<String> {
-    let LogLine { boot, sequence, clock, .. } = *line;
+    let LogLine { device, boot, sequence, clock, .. } = *line;
+    let device = device.as_str();
     let mut lines = Vec::new();
     if gap.restarted {
-        lines.push(json!({ "event": "started", "boot": boot }));
+        lines.push(json!({ "event": "started", "device": device, "boot": boot }));
     }
     if let Some(lost) = &gap.lost {
-        lines.push(json!({ "event": "lost", "boot": boot, "first": lost.start(), "last": lost.end() }));
+        let (first, last) = (lost.start(), lost.end());
+        lines.push(json!({ "event": "lost", "device": device, "boot": boot, "first": first, "last": last }));
     }
     lines.push(json!({
         "received": timestamp::rfc3339(line.received),
-        "device": line.device.as_str(),
+        "device": device,
         "boot": boot,
         "sequence": sequence,
         "clock_us": clock,
@@ -183,13 +203,16 @@ mod tests {
     #[test]
     fn lost_lines_are_reported_before_the_line_after_them() {
         let gap = Gap { restarted: true, lost: Some(1..=3) };
-        let lines = text_lines(&line(b"hello\n"), &gap).join("\n");
+        let lines = text_lines(&line(b"hello\n"), &gap, "").join("\n");
         let plain = anstream::adapter::strip_str(&lines).to_string();
         let expected =
             "-- device restarted --\n-- 3 lines lost --\n1970-01-01T00:00:00.000Z       +0.000005  hello";
         assert_eq!(plain, expected);
         let lines = json_lines(&line(b"hello"), &gap);
-        assert_eq!(lines[1], r#"{"event":"lost","boot":1,"first":1,"last":3}"#);
+        assert_eq!(
+            lines[1],
+            format!(r#"{{"event":"lost","device":"UV{}","boot":1,"first":1,"last":3}}"#, "0".repeat(32))
+        );
         assert!(lines[2].contains(r#""text":"hello""#) && lines[2].contains(r#""clock_us":5"#));
     }
 
@@ -208,7 +231,7 @@ mod tests {
 
     #[test]
     fn no_log_line_can_command_the_terminal() {
-        let lines = text_lines(&line(b"\x1b[2J\xffx"), &Gap::default()).join("\n");
+        let lines = text_lines(&line(b"\x1b[2J\xffx"), &Gap::default(), "").join("\n");
         assert!(lines.contains(r"\u{1b}[2J"), "{lines:?}");
     }
 }

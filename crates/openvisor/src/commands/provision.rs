@@ -1,33 +1,74 @@
-//! `openvisor provision`: creates a device and its folder.
+//! `openvisor provision`: creates devices and their folders.
 
 mod arguments;
 
-use std::io::Write;
-use std::path::Path;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 
 use ::cloud::NewDevice;
+use ::cloud::StoreUrl;
 use ::cloud::store::NewItem;
+use serde_json::json;
 
 use crate::operate::settings::{self, Setting, SettingStore};
 use crate::operate::store_url;
 use crate::output::exit::Failure;
+use crate::output::print::print_result;
 pub(super) use arguments::ProvisionArguments;
 
-/// Creates the device, and prints its id.
+/// A device to create: its name and its folder.
+struct Planned {
+    name: Option<String>,
+    out: PathBuf,
+}
+
+/// Creates the devices, and prints the id of each.
 pub(super) async fn run(arguments: ProvisionArguments) -> Result<(), Failure> {
     let settings = settings::parse_device(&arguments.settings)?;
-    check_empty(&arguments.out)?;
-    let store = store_url::from_option_or_environment(arguments.store.as_ref())?;
+    let store = store_url::from_option_or_environment(arguments.cloud.folder.store.as_ref())?;
     let items: Vec<_> = settings.into_iter().map(item).collect();
-    let device = NewDevice {
-        account: arguments.account.as_deref(),
-        name: arguments.name.as_deref(),
-        items: &items,
-        out: &arguments.out,
+    let Some(count) = arguments.count else {
+        check_empty(&arguments.out)?;
+        let planned = Planned { name: arguments.name.clone(), out: arguments.out.clone() };
+        return create(&arguments, store.as_ref(), &items, &planned).await;
     };
-    let id = ::cloud::provision_into(&arguments.data, store.as_ref(), device).await?;
-    // The device exists, so that a closed standard output is no failure.
-    let _ = writeln!(std::io::stdout(), "{id}");
+    for number in 1..=count {
+        let planned = numbered(&arguments, number);
+        if planned.out.exists() {
+            let _ = writeln!(anstream::stderr(), "{} exists already: left out", planned.out.display());
+            continue;
+        }
+        create(&arguments, store.as_ref(), &items, &planned).await?;
+    }
+    Ok(())
+}
+
+/// Device `number` of `--count`: its folder has the names `openvisor fleet --identities` uses, so that their order is
+/// that of the numbers.
+fn numbered(arguments: &ProvisionArguments, number: u32) -> Planned {
+    let name = arguments.name.as_ref().map(|name| format!("{name}-{number:04}"));
+    let folder = match &arguments.name {
+        Some(prefix) if !prefix.contains('/') => format!("{prefix}-{number:04}"),
+        _ => format!("device-{number:04}"),
+    };
+    Planned { name, out: arguments.out.join(folder) }
+}
+
+async fn create(
+    arguments: &ProvisionArguments,
+    store: Option<&StoreUrl>,
+    items: &[NewItem],
+    planned: &Planned,
+) -> Result<(), Failure> {
+    let (cloud, Planned { name, out }) = (&arguments.cloud, planned);
+    let device = NewDevice { account: cloud.account.as_deref(), name: name.as_deref(), items, out };
+    let added = ::cloud::provision_into(&cloud.folder.data, store, device).await?;
+    let id = added.device.as_str();
+    print_result(
+        cloud.json,
+        || id.to_owned(),
+        || json!({ "id": id, "name": name, "account": added.account, "folder": out.to_string_lossy() }),
+    );
     Ok(())
 }
 

@@ -6,6 +6,8 @@ use cloud::data::DataFolder;
 use cloud::store::{Account, Device, Scope, Store};
 use serde_json::Value;
 
+use super::store_url;
+use crate::options::CloudFolderOptions;
 use crate::output::exit::Failure;
 use crate::output::timeline::printable;
 
@@ -17,11 +19,12 @@ pub(crate) struct CloudData {
 
 impl CloudData {
     /// Opens the folder for the account with this id or name, or for the oldest one. Never creates a folder.
-    pub(crate) async fn open(data: &Path, account: Option<&str>) -> Result<Self, Failure> {
-        let folder = DataFolder::open_existing(data)?;
-        let store = Store::open(&folder).await?;
+    pub(crate) async fn open(options: &CloudFolderOptions, account: Option<&str>) -> Result<Self, Failure> {
+        let url = store_url::from_option_or_environment(options.store.as_ref())?;
+        let folder = DataFolder::open_existing(&options.data)?;
+        let store = Store::open_at(&folder, url.as_ref()).await?;
         let store = match account {
-            Some(id_or_name) => store.of_account(find_account(&store, data, id_or_name).await?.id),
+            Some(id_or_name) => store.of_account(find_account(&store, &options.data, id_or_name).await?.id),
             None => store,
         };
         Ok(Self { folder, store })
@@ -39,12 +42,21 @@ impl CloudData {
 
     /// The device with this id or name.
     pub(crate) async fn find_device(&self, id_or_name: &str) -> Result<Device, Failure> {
-        let device = self.store.device_named(id_or_name).await?;
-        device.ok_or_else(|| {
-            Failure::bad_input(format!("there is no device `{}`", printable(id_or_name))).hint(format!(
-                "list the devices with: openvisor devices list --data {}",
+        if let Some(device) = self.store.device_named(id_or_name).await? {
+            return Ok(device);
+        }
+        let owners = self.store.accounts_with_device(id_or_name).await?;
+        let name = printable(id_or_name);
+        Err(match owners.first() {
+            Some(owner) => {
+                let owner = owner.name.as_deref().map_or_else(|| owner.id.to_string(), printable);
+                Failure::bad_input(format!("the device `{name}` belongs to the account `{owner}`"))
+                    .hint(format!("add: --account {owner}"))
+            }
+            None => Failure::bad_input(format!("there is no device `{name}`, in any account")).hint(format!(
+                "list the devices with: openvisor devices list --all-accounts --data {}",
                 self.folder.path().display()
-            ))
+            )),
         })
     }
 

@@ -65,6 +65,12 @@ impl Failure {
         self
     }
 
+    /// Says where the input is wrong, before the message.
+    pub(crate) fn context(mut self, place: &str) -> Self {
+        self.message = format!("{place}: {}", self.message);
+        self
+    }
+
     /// Adds a hint if there is one.
     pub(crate) fn hint_if(self, hint: Option<&str>) -> Self {
         match hint {

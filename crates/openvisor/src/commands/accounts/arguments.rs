@@ -1,8 +1,8 @@
 //! The arguments of `openvisor accounts`.
 
-use std::path::PathBuf;
-
 use clap::{Args, Subcommand};
+
+use crate::options::CloudFolderOptions;
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -51,9 +51,8 @@ Example:
 /// As [`crate::options::CloudDataOptions`], for all accounts.
 #[derive(Args)]
 pub(crate) struct AllAccountsOptions {
-    /// The cloud's data folder; a cloud may be running on it
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data: PathBuf,
+    #[command(flatten)]
+    pub(crate) folder: CloudFolderOptions,
     /// Write one JSON object per line instead of text
     #[arg(long)]
     pub(crate) json: bool,

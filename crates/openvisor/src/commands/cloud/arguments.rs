@@ -51,7 +51,7 @@ Examples:
 #[command(after_help = limits_help::append_to(EXAMPLES))]
 pub(crate) struct CloudArguments {
     /// The cloud's data folder; created at the first start
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", env = "OPENVISOR_DATA", hide_env_values = true)]
     pub(crate) data: PathBuf,
     /// Use this PostgreSQL database: postgres://USER:PASSWORD@HOST/DATABASE, also taken from the variable
     /// OPENVISOR_STORE; without it, the one that DIR remembers, or a file in DIR

@@ -27,14 +27,22 @@ updates this each second.
 
 Examples:
   openvisor devices list --data ./cloud
+  openvisor devices list --data ./cloud --all-accounts
   openvisor devices list --data ./cloud --json | jq -r 'select(.connected) | .id'")]
-    List(CloudDataOptions),
+    List(ListArguments),
     /// Show the details of a device
     #[command(after_help = "\
 Examples:
   openvisor devices show kitchen --data ./cloud
   openvisor devices show kitchen --data ./cloud --json | jq -r .image")]
     Show(ShowArguments),
+    /// Rename a device
+    #[command(after_help = "\
+The id stays the same, and so does the device's folder.
+
+Example:
+  openvisor devices rename kitchen pantry --data ./cloud")]
+    Rename(RenameArguments),
     /// Turn a device's log lines on for a time, or off
     #[command(after_help = "\
 A new device logs without end until this command is used for the first time. `on` again before the time \
@@ -57,6 +65,27 @@ Examples:
   openvisor devices revoke kitchen --data ./cloud
   openvisor devices revoke kitchen --data ./cloud --yes --forget")]
     Revoke(RevokeArguments),
+}
+
+#[derive(Args)]
+pub(crate) struct ListArguments {
+    #[command(flatten)]
+    pub(crate) cloud: CloudDataOptions,
+    /// List the devices of all accounts, with the account of each
+    #[arg(long, conflicts_with = "account")]
+    pub(crate) all_accounts: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct RenameArguments {
+    /// The device
+    #[arg(value_name = "ID|NAME")]
+    pub(crate) device: String,
+    /// Its new name
+    #[arg(value_name = "NEW-NAME")]
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) cloud: CloudDataOptions,
 }
 
 #[derive(Args)]

@@ -27,9 +27,21 @@ hexadecimal and decode it in the application.
 
 Examples:
   openvisor configs set broker-host 192.0.2.7 --data ./cloud
+  openvisor configs set broker-host=192.0.2.7 broker-port=8883 --device kitchen --data ./cloud
   openvisor configs set user @@home --device kitchen --data ./cloud      (the value is @home)
   xxd -p -c0 ca.der | openvisor configs set broker-ca @/dev/stdin --data ./cloud")]
     Set(SetArguments),
+    /// Set many entries, of the account and of devices, from JSON lines
+    #[command(after_help = "\
+Each line is an object as `configs list --json` writes it: key, value, and device (id or name; null or \
+absent: the account's). Other fields are ignored. --device sets every line for that device instead, for \
+example to copy the entries of another. All lines are set together or, after an error in any, none.
+
+Examples:
+  openvisor configs import settings.jsonl --data ./cloud
+  openvisor configs list --device kitchen --data ./cloud --json |
+      openvisor configs import - --device pantry --data ./cloud")]
+    Import(ImportArguments),
     /// Print an entry's value, exactly as stored
     #[command(after_help = "\
 Exit code 1 means that there is no such entry.
@@ -102,11 +114,25 @@ Example:
 
 #[derive(Args)]
 pub(crate) struct SetArguments {
-    /// The key
-    pub(crate) key: String,
-    /// The value; @FILE reads it from a file, without its final newline, and @@ stands for a leading @
+    /// One entry as KEY VALUE, or any number as KEY=VALUE, which are set together or not at all
+    #[arg(value_name = "KEY|KEY=VALUE")]
+    pub(crate) first: String,
+    /// The value, or the next entry. The value @FILE reads it from a file, without its final newline, and @@ stands for
+    /// a leading @
     #[arg(value_name = "VALUE|@FILE", allow_hyphen_values = true)]
-    pub(crate) value: String,
+    pub(crate) second: Option<String>,
+    /// More entries
+    #[arg(value_name = "KEY=VALUE")]
+    pub(crate) more: Vec<String>,
+    #[command(flatten)]
+    pub(crate) scope: ScopeOptions,
+}
+
+#[derive(Args)]
+pub(crate) struct ImportArguments {
+    /// The file with one JSON object per line; - is standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: std::path::PathBuf,
     #[command(flatten)]
     pub(crate) scope: ScopeOptions,
 }
