@@ -46,6 +46,7 @@ const STEPS: &[Step] = &[
     step("deny", "cargo deny, if it is installed", deny::run),
     step("clippy", "cargo clippy, warnings are errors", lints::clippy).also_quick(),
     step("thumb", "the kernel builds for thumbv8m.main-none-eabi", lints::thumb),
+    step("rust-sdk", "sdk/rust: format, clippy, the samples build for the device", lints::rust_sdk),
     step("cost", "the kernel is within its limits of instructions, state and code", cost),
     step("tests", "every test, each with a time limit (--quick: those that start no program)", tests::run)
         .quick(tests::run_quick),

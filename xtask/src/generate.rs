@@ -11,6 +11,8 @@ mod names;
 mod rust;
 mod rust_calls;
 mod rust_layouts;
+mod rust_linker;
+mod rust_sdk;
 #[cfg(test)]
 mod tests;
 
@@ -41,6 +43,8 @@ fn files(model: &Model) -> Result<Vec<GeneratedFile>, String> {
     let mut files = rust::files(model)?;
     files.push(header::file(model));
     files.extend(c_names::files(model));
+    files.extend(rust_sdk::files(model)?);
+    files.extend(rust_linker::files(model)?);
     files.push(linker::file(model));
     files.push(entries::file(model)?);
     Ok(files)

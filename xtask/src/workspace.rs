@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// The workspace of Rust applications.
+pub(crate) const RUST_SDK: &str = "sdk/rust";
+
 /// The repository's root, whatever the current directory is.
 pub(crate) fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));

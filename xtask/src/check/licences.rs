@@ -5,13 +5,14 @@
 //! needs nothing installed, so it runs everywhere.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Deserialize;
 
 use crate::Outcome;
 use crate::process::capture;
-use crate::workspace::{cargo, read};
+use crate::workspace::{RUST_SDK, cargo, read, root};
 
 const METADATA_LIMIT: Duration = Duration::from_mins(2);
 
@@ -72,17 +73,23 @@ struct Ban {
 /// Reads what cargo knows and compares.
 pub(super) fn run() -> Outcome {
     let deny: Deny = toml::from_str(&read("deny.toml")?).map_err(|error| format!("deny.toml: {error}"))?;
+    let metadata = metadata_of(&root())?;
+    let applications = metadata_of(&root().join(RUST_SDK))?;
+    let packages = metadata.packages.iter().chain(&applications.packages);
+    let mut violations: Vec<String> =
+        packages.filter_map(|package| violation(package, &deny.licenses.allow)).collect();
+    violations.extend(deny.bans.deny.iter().flat_map(|ban| misuses(&metadata, ban)));
+    println!("{} packages, {} for applications", metadata.packages.len(), applications.packages.len());
+    if violations.is_empty() { Ok(()) } else { Err(violations.join("\n")) }
+}
+
+/// What cargo knows of the workspace in a folder.
+fn metadata_of(folder: &Path) -> Result<Metadata, String> {
     let mut command = cargo();
-    command.args(["metadata", "--format-version", "1", "--locked", "--quiet"]);
+    command.current_dir(folder).args(["metadata", "--format-version", "1", "--locked", "--quiet"]);
     let text = capture(&mut command, METADATA_LIMIT)?.output;
     let json = text.lines().find(|line| line.starts_with('{')).unwrap_or(&text);
-    let metadata: Metadata =
-        serde_json::from_str(json).map_err(|error| format!("cargo metadata: {error}\n{text}"))?;
-    let mut violations: Vec<String> =
-        metadata.packages.iter().filter_map(|package| violation(package, &deny.licenses.allow)).collect();
-    violations.extend(deny.bans.deny.iter().flat_map(|ban| misuses(&metadata, ban)));
-    println!("{} packages", metadata.packages.len());
-    if violations.is_empty() { Ok(()) } else { Err(violations.join("\n")) }
+    serde_json::from_str(json).map_err(|error| format!("cargo metadata: {error}\n{text}"))
 }
 
 fn violation(package: &Package, allow: &[String]) -> Option<String> {

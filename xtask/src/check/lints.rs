@@ -1,10 +1,11 @@
 //! Steps that are one or two cargo commands.
 
+use std::process::Command;
 use std::time::Duration;
 
 use crate::Outcome;
 use crate::process::run;
-use crate::workspace::cargo;
+use crate::workspace::{RUST_SDK, cargo, root};
 
 const FORMAT_LIMIT: Duration = Duration::from_mins(1);
 /// Long enough for a cold build on two slow cores.
@@ -25,6 +26,21 @@ pub(super) fn clippy() -> Outcome {
 pub(super) fn thumb() -> Outcome {
     let arguments = ["build", "--package", "kernel", "--release", "--locked", "--quiet"];
     run(cargo().args(arguments).args(["--target", super::tools::THUMB]), BUILD_LIMIT)
+}
+
+/// The workspace of Rust applications is formatted, has no lint warning, and builds.
+pub(super) fn rust_sdk() -> Outcome {
+    run(rust_sdk_cargo().args(["fmt", "--all", "--check"]), FORMAT_LIMIT)?;
+    let clippy = ["clippy", "--workspace", "--release", "--locked", "--quiet", "--", "-D", "warnings"];
+    run(rust_sdk_cargo().args(clippy), BUILD_LIMIT)?;
+    run(rust_sdk_cargo().args(["build", "--release", "--locked", "--quiet"]), BUILD_LIMIT)
+}
+
+/// Cargo in the folder of Rust applications, whose configuration names the target, with a target folder of its own.
+fn rust_sdk_cargo() -> Command {
+    let mut command = cargo();
+    command.current_dir(root().join(RUST_SDK)).env_remove("CARGO_TARGET_DIR").env_remove("RUSTFLAGS");
+    command
 }
 
 /// Documentation has no broken link, and its examples compile and run.

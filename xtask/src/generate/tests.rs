@@ -109,3 +109,29 @@ fn a_call_in_no_topic_is_refused() {
     let refusal = refusal("\"mvSystemLedEnable\", ", "");
     assert!(refusal.contains("lacking [\"mvSystemLedEnable\"]"), "{refusal}");
 }
+
+#[test]
+fn the_interrupt_lines_of_c_and_rust_applications_are_the_same() {
+    let startup = crate::workspace::read("sdk/lib/startup.c").expect("the C start-up");
+    let (_, table) = startup.split_once("#define EACH_IRQ(X)").expect("the table");
+    let (table, _) = table.split_once("HANDLER(NMI_Handler)").expect("its end");
+    let names = table.split("X(").skip(1).filter_map(|rest| rest.split(')').next());
+    assert!(names.eq(super::rust_linker::LINES.split_whitespace()));
+}
+
+#[test]
+fn the_rust_interface_has_every_call_at_its_address_and_asserts_every_structure() {
+    let model = model();
+    let files = super::rust_sdk::files(&model).expect("the generator accepts the pages");
+    let text: String = files.iter().map(|file| String::from_utf8_lossy(&file.bytes)).collect();
+    for call in &model.facts.calls {
+        let address = 0x0C1F_E000 + call.slot + 1;
+        let (_, body) = text.split_once(&format!("pub unsafe fn {}(", call.name)).expect("the call");
+        let (body, _) = body.split_once("\n}").expect("its end");
+        assert!(body.contains(&format!("{address:#010x}")), "{}", call.name);
+    }
+    for structure in &model.facts.structs {
+        let assertion = format!("assert!(size_of::<{}>() == {});", structure.name, structure.size);
+        assert!(text.contains(&assertion), "{}", structure.name);
+    }
+}

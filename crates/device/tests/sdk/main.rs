@@ -5,4 +5,5 @@
 mod support;
 
 mod apps;
+mod rust;
 mod samples;

@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use device::debug::symbols::Symbols;
 use device::events::DeviceEvent;
 use device::identity::DeviceId;
 use device::image::Image;
@@ -42,15 +43,25 @@ impl Bench {
 impl<C: CloudEnd> Bench<C> {
     /// The image at `path` in the `sdk` folder, and a cloud.
     pub(crate) fn with(path: &str, cloud: C) -> Self {
+        Self::start(path, cloud, false)
+    }
+
+    /// The same, with an event for each system call.
+    pub(crate) fn traced(path: &str, cloud: C) -> Self {
+        Self::start(path, cloud, true)
+    }
+
+    fn start(path: &str, cloud: C, trace: bool) -> Self {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sdk").join(path);
-        let machine = Machine::new(Settings {
+        let mut machine = Machine::new(Settings {
             device_id: DeviceId::parse(DEVICE_ID).expect("an id"),
             image: Image::load(&path).expect("a committed image"),
             entropy: Arc::new(|| 0x5EED_0001),
             restart: RestartPolicy::default(),
-            trace: false,
+            trace,
             attachments: Vec::new(),
         });
+        machine.set_symbols(Symbols::load(&path));
         Self::around(RecordedMachine::new(machine, None), cloud)
     }
 
