@@ -5,6 +5,9 @@ use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
+
+use armv8m::Cycles;
 
 use crate::application::Application;
 use crate::clock::TimeScale;
@@ -15,6 +18,7 @@ use crate::events::{DeviceEvent, PinFilter};
 use crate::identity::Identity;
 use crate::image::Image;
 use crate::machine::{DebuggerInput, Input, Machine, Provisioning, RestartPolicy, Settings};
+use crate::memory_map::CYCLES_PER_MICRO;
 use crate::pin::Pin;
 use crate::recording::{Header, RecordedMachine, Recorder, wiring};
 use crate::runner::Runner;
@@ -53,6 +57,8 @@ pub struct Options {
     pub time_scale: TimeScale,
     /// Which general-purpose outputs besides the user LED are reported.
     pub pins: PinFilter,
+    /// The time of its own clock after which it stops by itself.
+    pub end: Option<Duration>,
     /// Records its inputs.
     pub recorder: Option<Recorder>,
 }
@@ -76,6 +82,7 @@ impl Options {
             seed: None,
             time_scale: TimeScale::ONE,
             pins: PinFilter::default(),
+            end: None,
             recorder: None,
             routes: Vec::new(),
         }
@@ -106,6 +113,11 @@ impl Options {
         recorder.begin(&self.header(seed))?;
         Ok(Some(recorder))
     }
+}
+
+/// A time of the device's clock in cycles.
+fn cycles(time: Duration) -> Cycles {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX).saturating_mul(CYCLES_PER_MICRO)
 }
 
 /// A running device. Dropping it stops it.
@@ -151,6 +163,7 @@ impl Device {
             }
             let mut machine = RecordedMachine::new(machine, recorder);
             machine.set_schedule(options.schedule);
+            machine.set_end(options.end.map(cycles));
             if debugging.wait {
                 machine
                     .handle(&Input::Debugger(DebuggerInput::HaltAtReset))

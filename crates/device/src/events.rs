@@ -271,6 +271,8 @@ pub enum DeviceEvent {
         /// How fast the device's time was to go.
         scale: TimeScale,
     },
+    /// The device's clock has reached the time that was set as its end: it has stopped.
+    EndReached,
     /// The application requested a reset of the processor. It restarts after a pause.
     ResetRequested {
         /// The pause, in milliseconds.

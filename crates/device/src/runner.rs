@@ -125,7 +125,7 @@ impl Runner {
     }
 
     pub(crate) fn run(mut self) {
-        while !self.remote.is_stopping() {
+        while !self.remote.is_stopping() && !self.machine.is_at_end() {
             if let Some(gdb) = &mut self.gdb {
                 gdb.poll(&mut self.machine);
             }
@@ -134,6 +134,9 @@ impl Runner {
         self.close_link();
         self.machine.end();
         self.report_events();
+        if self.machine.is_at_end() {
+            (self.observer)(DeviceEvent::EndReached);
+        }
     }
 
     fn take_inputs(&mut self) {

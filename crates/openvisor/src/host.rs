@@ -3,7 +3,6 @@
 pub(crate) mod address;
 pub(crate) mod application;
 pub(crate) mod debugging;
-pub(crate) mod factory_test;
 pub(crate) mod file_limit;
 pub(crate) mod folder;
 pub(crate) mod local_cloud;
@@ -13,4 +12,6 @@ pub(crate) mod platform;
 pub(crate) mod process;
 pub(crate) mod serial_lines;
 pub(crate) mod signals;
+pub(crate) mod test_report;
+pub(crate) mod verdict;
 pub(crate) mod wiring;

@@ -9,6 +9,7 @@ mod run;
 mod settings;
 mod show;
 mod store;
+mod verdict;
 mod wiring;
 
 pub(crate) use cloud_data::{CloudDataOptions, CloudFolderOptions};
@@ -18,4 +19,5 @@ pub(crate) use run::{FactoryTestOption, ImageOptions, PaceOptions};
 pub(crate) use settings::{AccountSettingsOptions, SettingsOptions};
 pub(crate) use show::ShowOptions;
 pub(crate) use store::StoreUrlOption;
+pub(crate) use verdict::VerdictOptions;
 pub(crate) use wiring::WiringOptions;

@@ -352,9 +352,9 @@ fn a_debugging_session_is_recorded_and_replayed_exactly() {
         in_order(&output, &["Breakpoint 1, doubled", "Value returned is $", "= 14", "= 1007"]);
         device.out.expect("application stopped");
         device.signal("INT");
-        assert_eq!(device.code(), 0, "{}", device.err.text());
+        assert_eq!(device.code(), 5, "{}", device.err.text());
         let replay = processes.openvisor(["device", DEBUGGED, "--replay", text(&file)]);
-        assert_eq!(replay.code(), 0, "{} {}", replay.out.text(), replay.err.text());
+        assert_eq!(replay.code(), 5, "{} {}", replay.out.text(), replay.err.text());
         assert!(replay.out.text().contains("application stopped"), "{}", replay.out.text());
     });
 }

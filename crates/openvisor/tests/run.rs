@@ -230,7 +230,7 @@ fn an_image_that_crashes_is_told_of_and_started_again() {
         assert!(line.contains("0x08000040"), "where: {line}");
         run.err.expect_after(stopped, "application starts: after a crash");
         run.signal("INT");
-        assert_eq!(run.code(), 0);
+        assert_eq!(run.code(), 5);
         assert_eq!(run.out.text(), "");
     });
 }

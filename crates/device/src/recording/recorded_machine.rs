@@ -11,6 +11,8 @@ use crate::stimulus::Schedule;
 pub struct RecordedMachine {
     machine: Machine,
     schedule: Schedule,
+    /// The cycle beyond which it does not go.
+    end: Option<Cycles>,
     recording: Option<Recording>,
 }
 
@@ -28,13 +30,23 @@ impl RecordedMachine {
     pub fn new(machine: Machine, recorder: Option<Recorder>) -> Self {
         let (digest, events, checked) = (EventDigest::new(), Vec::new(), machine.instructions());
         let recording = recorder.map(|recorder| Recording { recorder, digest, events, checked });
-        Self { machine, schedule: Schedule::default(), recording }
+        Self { machine, schedule: Schedule::default(), end: None, recording }
     }
 
     /// Delivers a schedule's stimuli from now on. They are recorded like every other input, so a replay needs no
     /// schedule.
     pub fn set_schedule(&mut self, schedule: Schedule) {
         self.schedule = schedule;
+    }
+
+    /// Ends its life at cycle `end`: it goes no further, at most to the end of the instruction there.
+    pub fn set_end(&mut self, end: Option<Cycles>) {
+        self.end = end;
+    }
+
+    /// Whether it has reached the end that was set.
+    pub fn is_at_end(&self) -> bool {
+        self.end.is_some_and(|end| self.now() >= end)
     }
 
     /// The machine. Every change goes through [`RecordedMachine::handle`].
@@ -58,10 +70,13 @@ impl RecordedMachine {
         result
     }
 
-    /// As [`Machine::run`], but not beyond the schedule's next stimulus.
+    /// As [`Machine::run`], but not beyond the schedule's next stimulus or the end.
     pub fn run(&mut self, budget: Cycles) -> RunResult {
         self.deliver_due();
-        let until_next = self.schedule.next_timeout().map_or(budget, |at| at - self.now());
+        if self.is_at_end() {
+            return RunResult::Busy;
+        }
+        let until_next = self.next_limit().map_or(budget, |at| at - self.now());
         let result = self.machine.run(budget.min(until_next));
         if let Some(recording) = &self.recording
             && self.machine.instructions() - recording.checked >= CHECK_INTERVAL
@@ -71,14 +86,19 @@ impl RecordedMachine {
         result
     }
 
-    /// As [`Machine::pass_time`], but not beyond the schedule's next stimulus.
+    /// As [`Machine::pass_time`], but not beyond the schedule's next stimulus or the end.
     pub fn pass_time(&mut self, to: Cycles) {
-        self.machine.pass_time(self.schedule.next_timeout().map_or(to, |at| at.min(to)));
+        self.machine.pass_time(self.next_limit().map_or(to, |at| at.min(to)));
     }
 
-    /// As [`Machine::next_timeout`], or when the schedule's next stimulus is due.
+    /// As [`Machine::next_timeout`], or when the schedule's next stimulus is due, or the end.
     pub fn next_timeout(&self) -> Option<Cycles> {
-        [self.machine.next_timeout(), self.schedule.next_timeout()].into_iter().flatten().min()
+        [self.machine.next_timeout(), self.next_limit()].into_iter().flatten().min()
+    }
+
+    /// The cycle of the schedule's next stimulus or of the end.
+    fn next_limit(&self) -> Option<Cycles> {
+        [self.schedule.next_timeout(), self.end].into_iter().flatten().min()
     }
 
     /// As [`Machine::transmit`]. An attempt that gives nothing changes nothing, and is not recorded.

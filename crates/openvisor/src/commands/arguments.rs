@@ -45,6 +45,8 @@ Exit codes:
   2  invalid usage or input, such as a file that is not an application image
   3  environment error: a port in use, a data folder in use or of another version
   4  a replay diverged from its recording
+  5  the application of `run` or `device` crashed (not with --allow-crashes)
+  6  a condition was not met in time: --until, --device-seconds or --timeout
 
 Colour is used on a terminal only, and never if NO_COLOR is set.";
 

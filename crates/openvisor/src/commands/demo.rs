@@ -191,6 +191,7 @@ fn platform_config(arguments: &DemoArguments) -> Result<PlatformConfig, Failure>
         debugging: debugging::open(&arguments.debugging, None)?,
         folder: Folder::open(arguments.data.as_deref())?,
         time_scale: arguments.pace.time_scale,
+        device_end: None,
         pins: PinFilter::None,
         factory_test: false,
     })

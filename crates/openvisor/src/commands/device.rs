@@ -14,9 +14,11 @@ use ::device::recording::{Recorder, Status};
 
 use crate::host::address::parse_cloud_address;
 use crate::host::observed_device::{Observation, ObservedDevice};
-use crate::host::signals::StopSignal;
+use crate::host::signals::{StopSignal, elapsed};
+use crate::host::test_report::TestReport;
+use crate::host::verdict::{Ending, Verdict};
 use crate::host::wiring::{InputReaders, Wiring};
-use crate::host::{application, debugging, factory_test};
+use crate::host::{application, debugging};
 use crate::options::ShowOptions;
 use crate::output::error_text::identity_failure;
 use crate::output::event_output;
@@ -26,14 +28,22 @@ pub(super) use arguments::DeviceArguments;
 
 /// Runs until a signal, until the time is over, or until the factory test ends.
 pub(super) async fn run(arguments: DeviceArguments) -> Result<(), Failure> {
+    let verdict = &arguments.verdict;
+    let report = TestReport::create(verdict.junit.as_deref(), "device", &arguments.application.image)?;
+    let mut verdict = Verdict::new(verdict, arguments.factory_test.factory_test);
+    let result = run_to_end(&arguments, &mut verdict).await;
+    report.finish(&verdict, result)
+}
+
+async fn run_to_end(arguments: &DeviceArguments, verdict: &mut Verdict) -> Result<(), Failure> {
     let image = &arguments.application;
     let application = application::load(&image.image, image.signer.as_deref())?;
     let signature = application::signature_line(&application, image.signer.is_some());
     if let Some(recording) = &arguments.recording.replay {
-        return replay(recording, application, &arguments).await;
+        return replay(recording, application, arguments, verdict).await;
     }
-    let (mut options, readers) = options(&arguments, application)?;
-    let recording = start_recording(&mut options, &arguments)?;
+    let (mut options, readers) = options(arguments, application)?;
+    let recording = start_recording(&mut options, arguments)?;
     let stop = StopSignal::listen()?;
     let timeline = Timeline::on_stdout(Format::from_flag(arguments.json));
     debugging::announce(&options.debugging, &timeline);
@@ -44,13 +54,20 @@ pub(super) async fn run(arguments: DeviceArguments) -> Result<(), Failure> {
     }
     let mut device = ObservedDevice::start(options)?;
     readers.start(&device.remote());
-    let result = tokio::select! {
-        () = stop.received_or_after(arguments.pace.seconds) => factory_test::stopped(&arguments.factory_test),
-        result = show_events(&mut device, &timeline, &arguments.show) => result,
+    let ending = tokio::select! {
+        () = stop.received() => Ok(Ending::Interrupted),
+        () = elapsed(arguments.pace.seconds) => Ok(Ending::TimeOver),
+        () = elapsed(arguments.verdict.timeout) => Ok(Ending::TimedOut),
+        ending = show_events(&mut device, &timeline, &arguments.show, verdict) => ending,
     };
     timeline.add(Source::Device, "stopping");
-    device.stop().await.iter().for_each(|observation| show_one(observation, &timeline, &arguments.show));
-    result.and_then(|()| check_recording(recording))
+    for observation in device.stop().await {
+        verdict.observe(&observation);
+        show_one(&observation, &timeline, &arguments.show);
+    }
+    let ending = ending?;
+    check_recording(recording)?;
+    verdict.result(ending)
 }
 
 /// Applies `--record` and `--deterministic`.
@@ -82,6 +99,7 @@ async fn replay(
     recording: &Path,
     application: Application,
     arguments: &DeviceArguments,
+    verdict: &mut Verdict,
 ) -> Result<(), Failure> {
     let attachments = Wiring::read(&arguments.wiring)?.into_attachments();
     let stop = StopSignal::listen()?;
@@ -99,11 +117,17 @@ async fn replay(
         out.stop_waiting();
     });
     let recording = recording.to_owned();
+    let mut observed = Verdict::new(&arguments.verdict, arguments.factory_test.factory_test);
     let replayed = tokio::task::spawn_blocking(move || {
         let is_stopping = || is_stopping.load(Ordering::Relaxed) || timeline.has_failed();
-        super::replay::run(&recording, &application.image, attachments, &timeline, is_stopping)
+        let image = &application.image;
+        let ending =
+            super::replay::run(&recording, image, attachments, &timeline, is_stopping, &mut observed);
+        (ending, observed)
     });
-    let result = replayed.await.map_err(|_| Failure::failed("the replay has panicked"))?;
+    let (ending, observed) = replayed.await.map_err(|_| Failure::failed("the replay has panicked"))?;
+    *verdict = observed;
+    let result = ending.and_then(|ending| verdict.result(ending));
     tokio::select! {
         () = drained.drained() => {}
         () = stop.received() => {}
@@ -126,6 +150,7 @@ fn options(
         debugging,
         time_scale: arguments.pace.time_scale,
         pins: arguments.show.pins(),
+        end: arguments.verdict.device_seconds,
         ..Options::new(cloud, identity, application)
     };
     options.provisioning.factory_test = arguments.factory_test.factory_test;
@@ -136,15 +161,17 @@ async fn show_events(
     device: &mut ObservedDevice,
     timeline: &Timeline,
     show: &ShowOptions,
-) -> Result<(), Failure> {
+    verdict: &mut Verdict,
+) -> Result<Ending, Failure> {
     loop {
         let observation = device.next().await;
         if observation == Observation::Ended {
             return Err(Failure::failed(event_output::DEVICE_ENDED));
         }
+        verdict.observe(&observation);
         show_one(&observation, timeline, show);
-        if let Some(result) = factory_test::result(&observation) {
-            return result;
+        if verdict.is_decided() {
+            return Ok(Ending::Decided);
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ::device::events::DeviceEvent;
 use ::device::image::Image;
 use ::device::memory_map::CYCLES_PER_MICRO;
-use ::device::recording::{Ending, RecordingError, Replay, Turn};
+use ::device::recording::{self, RecordingError, Replay, Turn};
 use ::device::wiring::Attachment;
 use link::connection::LogHead;
 use link::header::Header;
@@ -14,6 +14,7 @@ use link::kind::to_cloud;
 use tokio::time::Instant;
 
 use crate::host::serial_lines::SerialLines;
+use crate::host::verdict::{Ending, Verdict};
 use crate::output::event_output;
 use crate::output::exit::Failure;
 use crate::output::timeline::{Source, Timeline};
@@ -25,15 +26,16 @@ pub(super) fn run(
     attachments: Vec<Attachment>,
     timeline: &Timeline,
     is_stopping: impl Fn() -> bool,
-) -> Result<(), Failure> {
+    verdict: &mut Verdict,
+) -> Result<Ending, Failure> {
     let mut replay =
         Replay::open(path, image, attachments, false).map_err(|error| recording_failure(path, &error))?;
     let (mut log, mut serial) = (LogFrames::default(), SerialLines::default());
     loop {
         let turn = replay.turn();
-        show(&mut replay, &mut log, &mut serial, timeline);
+        show(&mut replay, &mut log, &mut serial, timeline, verdict);
         if let Turn::Ended(ending) = turn {
-            show_all(guest_time(replay.now()), &serial.drain(), timeline);
+            show_all(guest_time(replay.now()), &serial.drain(), timeline, verdict);
             return result(path, ending, timeline);
         }
         if is_stopping() {
@@ -42,44 +44,56 @@ pub(super) fn run(
                 Source::Device,
                 "replay stopped before the end of the recording",
             );
-            return Ok(());
+            return Ok(Ending::Interrupted);
+        }
+        if verdict.is_decided() {
+            return Ok(Ending::Decided);
         }
     }
 }
 
-fn show(replay: &mut Replay, log: &mut LogFrames, serial: &mut SerialLines, timeline: &Timeline) {
+fn show(
+    replay: &mut Replay,
+    log: &mut LogFrames,
+    serial: &mut SerialLines,
+    timeline: &Timeline,
+    verdict: &mut Verdict,
+) {
     let at = guest_time(replay.now());
     for event in replay.take_events() {
         match event {
             DeviceEvent::Serial { port, bytes } => {
-                show_all(at, &serial.push(port, &bytes, Instant::now()), timeline);
+                show_all(at, &serial.push(port, &bytes, Instant::now()), timeline, verdict);
             }
-            event => show_all(at, &[event], timeline),
+            event => show_all(at, &[event], timeline, verdict),
         }
     }
     for line in log.lines(&replay.take_sent()) {
+        verdict.observe_line(&line);
         timeline.add_at(at, Source::App, line);
     }
 }
 
-fn show_all(at: Duration, events: &[DeviceEvent], timeline: &Timeline) {
-    for (source, text) in events.iter().map(event_output::device_line) {
+fn show_all(at: Duration, events: &[DeviceEvent], timeline: &Timeline, verdict: &mut Verdict) {
+    for event in events {
+        verdict.observe_event(event);
+        let (source, text) = event_output::device_line(event);
         timeline.add_at(at, source, text);
     }
 }
 
-fn result(path: &Path, ending: Ending, timeline: &Timeline) -> Result<(), Failure> {
+fn result(path: &Path, ending: recording::Ending, timeline: &Timeline) -> Result<Ending, Failure> {
     match ending {
-        Ending::Exact { cycle, is_whole } => {
+        recording::Ending::Exact { cycle, is_whole } => {
             let cut = if is_whole { "" } else { ", up to where the recording is cut off" };
             timeline.add_at(guest_time(cycle), Source::Device, format!("replayed exactly{cut}"));
-            Ok(())
+            Ok(Ending::Replayed)
         }
-        Ending::Diverged(divergence) => {
+        recording::Ending::Diverged(divergence) => {
             Err(Failure::diverged(format!("the replay diverged from its recording: {divergence}"))
                 .hint("different versions of openvisor can behave differently; the same version should not"))
         }
-        Ending::Unreadable(error) => Err(recording_failure(path, &error)),
+        recording::Ending::Unreadable(error) => Err(recording_failure(path, &error)),
     }
 }
 

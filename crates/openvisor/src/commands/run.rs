@@ -12,9 +12,11 @@ use crate::host::folder::Folder;
 use crate::host::observed_device::Observation;
 use crate::host::outbound::Outbound;
 use crate::host::platform::{Platform, PlatformConfig, PlatformEvent};
-use crate::host::signals::StopSignal;
+use crate::host::signals::{StopSignal, elapsed};
+use crate::host::test_report::TestReport;
+use crate::host::verdict::{Ending, Verdict};
 use crate::host::wiring::Wiring;
-use crate::host::{application, debugging, factory_test};
+use crate::host::{application, debugging};
 use crate::operate::settings;
 use crate::options::ShowOptions;
 use crate::output;
@@ -25,9 +27,17 @@ pub(super) use arguments::RunArguments;
 
 /// Runs until a signal, until the time is over, or until standard output is closed.
 pub(super) async fn run(arguments: RunArguments) -> Result<(), Failure> {
+    let verdict = &arguments.verdict;
+    let report = TestReport::create(verdict.junit.as_deref(), "run", &arguments.application.image)?;
+    let mut verdict = Verdict::new(verdict, arguments.factory_test.factory_test);
+    let result = run_to_end(&arguments, &mut verdict).await;
+    report.finish(&verdict, result)
+}
+
+async fn run_to_end(arguments: &RunArguments, verdict: &mut Verdict) -> Result<(), Failure> {
     let format = if arguments.quiet { Format::Silent } else { Format::from_flag(arguments.json) };
     let timeline = Timeline::on_stderr(format);
-    let config = platform_config(&arguments)?;
+    let config = platform_config(arguments)?;
     let signature = application::signature_line(&config.application, arguments.application.signer.is_some());
     let stop = StopSignal::listen()?;
     debugging::announce(&config.debugging, &timeline);
@@ -39,21 +49,24 @@ pub(super) async fn run(arguments: RunArguments) -> Result<(), Failure> {
     if let Some(line) = signature {
         timeline.add(Source::Device, line);
     }
-    let result = tokio::select! {
-        () = stop.received_or_after(arguments.pace.seconds) => factory_test::stopped(&arguments.factory_test),
-        result = show_events(&mut platform, &timeline, &arguments.show) => result,
+    let ending = tokio::select! {
+        () = stop.received() => Ok(Ending::Interrupted),
+        () = elapsed(arguments.pace.seconds) => Ok(Ending::TimeOver),
+        () = elapsed(arguments.verdict.timeout) => Ok(Ending::TimedOut),
+        ending = show_events(&mut platform, &timeline, &arguments.show, verdict) => ending,
         // The reader of the log lines is gone.
-        () = output::raw_stdout().failed() => Ok(()),
+        () = output::raw_stdout().failed() => Ok(Ending::OutputClosed),
     };
     timeline.add(Source::Device, "stopping");
     let last_events = platform.stop().await;
+    last_events.iter().for_each(|event| observe(event, verdict));
     tokio::select! {
         biased;
         () = show_last_events(&last_events, &timeline, &arguments.show) => {}
         // The end of the process still writes what is queued, as long as the reader makes progress.
         () = stop.received() => {}
     }
-    result
+    ending.and_then(|ending| verdict.result(ending))
 }
 
 /// Reads all options before anything is created.
@@ -67,6 +80,7 @@ fn platform_config(arguments: &RunArguments) -> Result<PlatformConfig, Failure> 
         folder: Folder::open(arguments.data.as_deref())?,
         debugging: debugging::open(&arguments.debugging, Some(&image.image))?,
         time_scale: arguments.pace.time_scale,
+        device_end: arguments.verdict.device_seconds,
         pins: arguments.show.pins(),
         factory_test: arguments.factory_test.factory_test,
     })
@@ -76,20 +90,31 @@ async fn show_events(
     platform: &mut Platform,
     timeline: &Timeline,
     show: &ShowOptions,
-) -> Result<(), Failure> {
+    verdict: &mut Verdict,
+) -> Result<Ending, Failure> {
     loop {
         let event = platform.next().await;
+        observe(&event, verdict);
         if matches!(event, PlatformEvent::Device(Observation::Ended)) {
             return Err(Failure::failed(event_output::DEVICE_ENDED));
         }
         if show_event(&event, timeline, show).await.is_err() {
-            return Ok(());
+            return Ok(Ending::OutputClosed);
         }
-        if let PlatformEvent::Device(observation) = &event
-            && let Some(result) = factory_test::result(observation)
-        {
-            return result;
+        if verdict.is_decided() {
+            return Ok(Ending::Decided);
         }
+    }
+}
+
+fn observe(event: &PlatformEvent, verdict: &mut Verdict) {
+    match event {
+        PlatformEvent::Device(observation) => verdict.observe(observation),
+        PlatformEvent::Cloud(EventKind::Log { text, .. }) => {
+            verdict.observe_line(&String::from_utf8_lossy(text));
+        }
+        PlatformEvent::Cloud(_) => {}
+        PlatformEvent::CloudMissed(count) => verdict.note_missed(*count),
     }
 }
 
@@ -124,6 +149,11 @@ async fn show_event(event: &PlatformEvent, timeline: &Timeline, show: &ShowOptio
         && let Some(crash) = observation.crash()
     {
         debugging::report_crash(crash, timeline);
+        return Ok(());
+    }
+    if let PlatformEvent::Device(Observation::Event(faulted @ DeviceEvent::Faulted { .. })) = event {
+        let (source, text) = event_output::device_line(faulted);
+        timeline.add_error(source, text);
         return Ok(());
     }
     let picture = match event {

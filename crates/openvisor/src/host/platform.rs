@@ -1,6 +1,7 @@
 //! A cloud and a device in one process, connected as across a network: over the link, with mutual TLS.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use cloud::Cloud;
 use cloud::events::{Event, EventKind};
@@ -34,6 +35,8 @@ pub(crate) struct PlatformConfig {
     pub(crate) debugging: Debugging,
     pub(crate) wiring: Wiring,
     pub(crate) time_scale: TimeScale,
+    /// The time of the device's clock after which it stops.
+    pub(crate) device_end: Option<Duration>,
     /// Pins whose changes are reported.
     pub(crate) pins: PinFilter,
     /// Whether the application runs as a factory test, which it learns as its reason to start (D107).
@@ -89,6 +92,7 @@ impl Platform {
             debugging: config.debugging,
             time_scale: config.time_scale,
             pins: config.pins,
+            end: config.device_end,
             ..Options::new(local_cloud::address(&cloud), identity, application)
         };
         options.provisioning.factory_test = config.factory_test;

@@ -27,7 +27,7 @@ pub(crate) struct PaceOptions {
     /// of day, which it gets from the cloud only once. The network does not get faster
     #[arg(long, value_name = "N", default_value_t = TimeScale::ONE)]
     pub(crate) time_scale: TimeScale,
-    /// Stop after this many seconds; without it, run until Ctrl-C
+    /// Stop after this many seconds of the wall clock, such as 60 or 1.5; without it, run until Ctrl-C
     #[arg(long, value_name = "N", value_parser = seconds)]
     pub(crate) seconds: Option<Duration>,
 }
@@ -41,7 +41,8 @@ pub(crate) struct FactoryTestOption {
     pub(crate) factory_test: bool,
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+/// Parses a number of seconds.
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
     if seconds > 0.0 && seconds <= MAX_SECONDS {
         return Ok(Duration::from_secs_f64(seconds));

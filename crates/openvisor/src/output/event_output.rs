@@ -226,6 +226,7 @@ pub(crate) fn device_line(event: &DeviceEvent) -> Line {
         E::FellBehind { behind_ms, elapsed_ms, scale } => {
             device(lag_text(Duration::from_millis(*behind_ms), Duration::from_millis(*elapsed_ms), *scale))
         }
+        E::EndReached => device("the time of --device-seconds is over".into()),
         E::ResetRequested { restart_in_ms } => {
             device(restart_text("it requested a reset (AIRCR.SYSRESETREQ)", *restart_in_ms))
         }

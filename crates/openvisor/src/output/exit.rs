@@ -1,4 +1,4 @@
-//! How the process ends: five exit codes, and errors that say what happened and what to do.
+//! How the process ends: seven exit codes, and errors that say what happened and what to do.
 
 use std::fmt;
 
@@ -18,6 +18,10 @@ pub enum Exit {
     Environment = 3,
     /// A replay diverged from its recording.
     Diverged = 4,
+    /// The application was stopped by a fault.
+    Crashed = 5,
+    /// A condition of `--until`, `--device-seconds` or a factory test was not met before the run ended.
+    Unmet = 6,
 }
 
 impl From<Exit> for std::process::ExitCode {
@@ -53,6 +57,16 @@ impl Failure {
     /// Exit code 4.
     pub(crate) fn diverged(message: impl Into<String>) -> Self {
         Self::new(Exit::Diverged, message)
+    }
+
+    /// Exit code 5.
+    pub(crate) fn crashed(message: impl Into<String>) -> Self {
+        Self::new(Exit::Crashed, message)
+    }
+
+    /// Exit code 6.
+    pub(crate) fn unmet(message: impl Into<String>) -> Self {
+        Self::new(Exit::Unmet, message)
     }
 
     fn new(exit: Exit, message: impl Into<String>) -> Self {

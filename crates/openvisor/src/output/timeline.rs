@@ -57,7 +57,7 @@ pub(crate) enum Format {
     Text,
     /// One JSON object per line.
     Json,
-    /// Nothing.
+    /// Errors only.
     Silent,
 }
 
@@ -128,12 +128,23 @@ impl Timeline {
         }
     }
 
-    /// Adds several lines, or one JSON object with `fields` under `name`. The first line is for the object only.
+    /// Adds several lines about an error, or one JSON object with `fields` under `name`. The first line is for the
+    /// object only.
     pub(crate) fn add_report(&self, source: Source, lines: &[String], name: &str, fields: &Value) {
         match self.form {
             Format::Text => lines.iter().skip(1).for_each(|line| self.add(source, line)),
             Format::Json => self.write(&json_report(self.elapsed(), source, lines, (name, fields))),
-            Format::Silent => {}
+            Format::Silent => lines.iter().skip(1).for_each(|line| self.add_error(source, line)),
+        }
+    }
+
+    /// Adds a line that is written even where events are not.
+    pub(crate) fn add_error(&self, source: Source, text: impl AsRef<str>) {
+        match self.form {
+            Format::Text | Format::Json => self.add(source, text),
+            Format::Silent => {
+                self.write(&text_line(self.elapsed(), source, text.as_ref(), (self.width)()));
+            }
         }
     }
 

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::options::{
-    DebuggingOptions, FactoryTestOption, ImageOptions, PaceOptions, ShowOptions, WiringOptions,
+    DebuggingOptions, FactoryTestOption, ImageOptions, PaceOptions, ShowOptions, VerdictOptions,
+    WiringOptions,
 };
 
 #[derive(Args)]
@@ -38,6 +39,8 @@ pub(crate) struct DeviceArguments {
     /// Write one JSON object per line instead of text
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) verdict: VerdictOptions,
     #[command(flatten)]
     pub(crate) debugging: DebuggingOptions,
     #[command(flatten)]

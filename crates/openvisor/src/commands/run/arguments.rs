@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::options::{
     AccountSettingsOptions, AllowOption, DebuggingOptions, FactoryTestOption, ImageOptions, OutboundOptions,
-    PaceOptions, SettingsOptions, ShowOptions, WiringOptions,
+    PaceOptions, SettingsOptions, ShowOptions, VerdictOptions, WiringOptions,
 };
 
 #[derive(Args)]
@@ -33,6 +33,9 @@ Examples:
 
   A factory test, whose result is the exit code:
   openvisor run test.elf --factory-test --seconds 60
+
+  In CI: success when this line appears, failure after 30 s, and when the application crashes (exit code 5):
+  openvisor run app.elf --until 'self-test passed' --timeout 30 --junit result.xml
 
   An application that talks to a public host, tested offline against a server of yours:
   openvisor run app.elf --resolve api.example.com:443=127.0.0.1:8443 --cacert my-ca.pem")]
@@ -62,9 +65,11 @@ pub(crate) struct RunArguments {
     /// Write the events on standard error as one JSON object per line
     #[arg(long)]
     pub(crate) json: bool,
-    /// Write only errors on standard error, no events
+    /// Write only errors on standard error, such as crashes, and no events
     #[arg(long, short, conflicts_with = "json")]
     pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) verdict: VerdictOptions,
     #[command(flatten)]
     pub(crate) debugging: DebuggingOptions,
 }
