@@ -11,6 +11,7 @@ mod devices;
 mod fleet;
 mod items;
 mod logs;
+mod new;
 mod provision;
 mod replay;
 mod run;
@@ -44,6 +45,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Accounts(accounts) => accounts::run(accounts).await,
             Command::Devices(devices) => devices::run(devices).await,
             Command::Logs(logs) => logs::run(logs).await,
+            Command::New(new) => new::run(&new),
             Command::Bundle(bundle) => bundle::run(&bundle),
             Command::Completions(completions) => completions::run(&completions),
         }

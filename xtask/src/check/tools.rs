@@ -20,6 +20,8 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("mosquitto_sub", "mosquitto-clients"),
     ("arm-none-eabi-gcc", "gcc-arm-none-eabi"),
     ("psql", "postgresql-client"),
+    ("cmake", "cmake"),
+    ("make", "make"),
     ("gdb-multiarch", "gdb-multiarch"),
     ("script", "bsdutils"),
     ("gcc", "gcc"),
@@ -81,7 +83,7 @@ fn advice(packages: &[&str]) -> String {
     format!(
         "the tests need programs that are not installed. On Debian or Ubuntu:\n  sudo apt-get install {}\n\
          elsewhere: install mosquitto (broker and clients), PostgreSQL, the Arm GNU toolchain (arm-none-eabi-gcc), \
-         gdb-multiarch and Python 3",
+         gdb-multiarch, make, CMake and Python 3",
         packages.join(" ")
     )
 }

@@ -14,6 +14,7 @@ use super::devices::DevicesArguments;
 use super::fleet::FleetArguments;
 use super::items::{ConfigsArguments, SecretsArguments};
 use super::logs::LogsArguments;
+use super::new::NewArguments;
 use super::provision::ProvisionArguments;
 use super::run::RunArguments;
 
@@ -82,6 +83,8 @@ pub(super) enum Command {
     Accounts(AccountsArguments),
     /// Show what applications log
     Logs(LogsArguments),
+    /// Create a folder with an application that builds and runs
+    New(NewArguments),
     /// Create and inspect bundles, archives of an application and its policies
     Bundle(BundleArguments),
     /// Generate a completion script for a shell

@@ -1,0 +1,169 @@
+//! `openvisor new`: a folder with an application that builds and runs.
+
+mod arguments;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::output::exit::Failure;
+use crate::output::print::print_result;
+use crate::output::timeline::printable;
+use arguments::Language;
+pub(super) use arguments::NewArguments;
+
+/// Where a project keeps its copy of the SDK.
+const SDK_FOLDER: &str = "sdk";
+/// Longest name; it is also a file's name and a log line's part.
+const LONGEST_NAME: usize = 64;
+
+macro_rules! sdk_files {
+    ($($path:literal),* $(,)?) => {
+        &[$(($path, include_bytes!(concat!("../../../../sdk/", $path)))),*]
+    };
+}
+
+/// What an application needs of the SDK: path in its folder, content.
+const SDK: &[(&str, &[u8])] = sdk_files![
+    "CMakeLists.txt",
+    "openvisor-config.cmake",
+    "toolchain.cmake",
+    "include/mv_syscalls.h",
+    "lib/app.ld",
+    "lib/cplusplus.cpp",
+    "lib/memory.c",
+    "lib/mv_entries.o",
+    "lib/mv_names.c",
+    "lib/mv_names.h",
+    "lib/newlib.c",
+    "lib/startup.c",
+    "samples/sample.mk",
+];
+
+/// Files of every project: path in its folder, template.
+const COMMON: &[(&str, &str)] = &[
+    ("Makefile", include_str!("new/templates/Makefile")),
+    ("CMakeLists.txt", include_str!("new/templates/CMakeLists.txt")),
+    (".vscode/tasks.json", include_str!("new/templates/tasks.json")),
+    (".vscode/launch.json", include_str!("new/templates/launch.json")),
+    (".github/workflows/build.yml", include_str!("new/templates/ci.yml")),
+    (".gitignore", include_str!("new/templates/gitignore")),
+    ("README.md", include_str!("new/templates/README.md")),
+];
+
+/// Checks everything before it creates anything.
+pub(super) fn run(arguments: &NewArguments) -> Result<(), Failure> {
+    let folder = &arguments.folder;
+    let name = name(folder)?;
+    check_free(folder)?;
+    let sdk = arguments.sdk.as_deref().map(checked_sdk).transpose()?;
+    let files = files(&name, arguments.lang, sdk.as_deref());
+    for (path, content) in &files {
+        write(&folder.join(path), content)?;
+    }
+    let text = || {
+        let shown = printable(&folder.display().to_string());
+        format!(
+            "created {shown} ({} files)\n\nnext:\n  cd {shown}\n  make\n  openvisor run build/{name}.elf",
+            files.len()
+        )
+    };
+    let paths: Vec<&str> = files.iter().map(|(path, _)| path.as_str()).collect();
+    print_result(arguments.json, text, || {
+        json!({
+            "folder": folder.display().to_string(),
+            "name": name,
+            "language": if arguments.lang == Language::C { "c" } else { "cpp" },
+            "sdk": sdk.as_ref().map_or(SDK_FOLDER.to_owned(), |sdk| sdk.display().to_string()),
+            "files": paths,
+        })
+    });
+    Ok(())
+}
+
+/// The application's name, which make, CMake and C strings take as it is.
+fn name(folder: &Path) -> Result<String, Failure> {
+    let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let usable = name.starts_with(|first: char| first.is_ascii_alphabetic())
+        && name.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_".contains(letter))
+        && name.len() <= LONGEST_NAME;
+    if usable {
+        return Ok(name);
+    }
+    let shown = printable(&folder.display().to_string());
+    Err(Failure::bad_input(format!("{shown}: the folder's name cannot be an application's name")).hint(format!(
+        "use a letter, then letters, digits, `-` and `_`, at most {LONGEST_NAME} in all, for example: openvisor new my-app"
+    )))
+}
+
+/// An empty folder is as good as none; anything in it might be overwritten.
+fn check_free(folder: &Path) -> Result<(), Failure> {
+    let shown = printable(&folder.display().to_string());
+    match std::fs::read_dir(folder).map(|mut entries| entries.next().is_none()) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Failure::bad_input(format!("{shown} exists and is not empty"))
+            .hint("choose another name; nothing is overwritten")),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(Failure::bad_input(format!("{shown}: {error}"))),
+    }
+}
+
+/// The SDK's folder as an absolute path, if it is one that the project can build with.
+fn checked_sdk(folder: &Path) -> Result<PathBuf, Failure> {
+    let shown = printable(&folder.display().to_string());
+    let absolute =
+        folder.canonicalize().map_err(|error| Failure::bad_input(format!("--sdk {shown}: {error}")))?;
+    if let Some((missing, _)) = SDK.iter().find(|(path, _)| !absolute.join(path).is_file()) {
+        return Err(Failure::bad_input(format!("--sdk {shown}: no SDK, it has no {missing}"))
+            .hint("it is the folder `sdk` of Openvisor's sources; without --sdk the project gets a copy"));
+    }
+    // make splits words at spaces, and both make and CMake expand `$`.
+    let text = absolute.display().to_string();
+    if text.contains(|letter: char| letter.is_whitespace() || "$#\"\\;:".contains(letter)) {
+        return Err(Failure::bad_input(format!(
+            "--sdk {shown}: make cannot use a path with spaces or one of $ # \" \\ ; :"
+        ))
+        .hint("leave --sdk out: the project gets a copy of the SDK"));
+    }
+    Ok(absolute)
+}
+
+fn files(name: &str, language: Language, sdk: Option<&Path>) -> Vec<(String, Vec<u8>)> {
+    let (extension, languages, main) = match language {
+        Language::C => ("c", "C", include_str!("new/templates/main.c")),
+        Language::Cpp => ("cpp", "C CXX", include_str!("new/templates/main.cpp")),
+    };
+    let outside = sdk.map(|sdk| sdk.display().to_string());
+    let copied = outside.is_none();
+    let fill = |template: &str| {
+        template
+            .replace("{name}", name)
+            .replace("{extension}", extension)
+            .replace("{languages}", languages)
+            .replace("{sdk}", outside.as_deref().unwrap_or(SDK_FOLDER))
+            .replace("{cmake_sdk}", outside.as_deref().unwrap_or("${CMAKE_CURRENT_SOURCE_DIR}/sdk"))
+            .replace("{ci_sdk}", if copied { "" } else { " SDK=sdk # with a copy of the SDK, or a submodule" })
+            .replace(
+                "{sdk_row}",
+                if copied { "| `sdk/` | the SDK: header, start-up code, linker script |\n" } else { "" },
+            )
+            .into_bytes()
+    };
+    let mut files = vec![(format!("main.{extension}"), fill(main))];
+    files.extend(COMMON.iter().map(|(path, template)| ((*path).to_owned(), fill(template))));
+    if copied {
+        files.extend(SDK.iter().map(|(path, content)| (format!("{SDK_FOLDER}/{path}"), content.to_vec())));
+    }
+    files
+}
+
+/// Writes a file that does not exist yet.
+fn write(path: &Path, content: &[u8]) -> Result<(), Failure> {
+    let created = path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| {
+        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(path)?;
+        std::io::Write::write_all(&mut file, content)
+    });
+    created.map_err(|error| {
+        Failure::environment(format!("cannot write {}: {error}", printable(&path.display().to_string())))
+    })
+}

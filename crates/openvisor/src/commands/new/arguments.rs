@@ -1,0 +1,41 @@
+//! The arguments of `openvisor new`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+#[derive(Args)]
+#[command(after_help = "\
+The folder gets a program that runs as it is, a Makefile and a CMakeLists.txt that build it with \
+arm-none-eabi-gcc, tasks and a launch file for Visual Studio Code (with Cortex-Debug), a CI workflow, and a \
+copy of the SDK, so that it builds anywhere. With --sdk the project refers to an SDK elsewhere instead. \
+Nothing that exists is overwritten.
+
+Examples:
+  openvisor new blinker
+  cd blinker && make && openvisor run build/blinker.elf
+
+  openvisor new ./work/sensor --lang cpp --sdk /opt/openvisor/sdk
+  cd work/sensor && cmake -B build && cmake --build build")]
+pub(crate) struct NewArguments {
+    /// The folder to create; its name is the application's name
+    pub(crate) folder: PathBuf,
+    /// The language
+    #[arg(long, value_enum, default_value_t = Language::C)]
+    pub(crate) lang: Language,
+    /// Build with the SDK in this folder instead of a copy of it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) sdk: Option<PathBuf>,
+    /// Write one JSON object instead of text: the folder and its files
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Languages with a template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Language {
+    /// C11
+    C,
+    /// C++17, without exceptions, run-time types and heap
+    Cpp,
+}
