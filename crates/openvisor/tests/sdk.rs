@@ -71,7 +71,11 @@ fn a_new_cpp_project_with_an_sdk_elsewhere_is_built_by_make_and_runs() {
         }
         assert!(!folder.join("sdk").exists());
         done(processes, "make", &["--silent", "-C", text(&folder)]);
-        logs(processes, &folder.join("build/second.elf"), &["second starts", "connected", "hello from second"]);
+        logs(
+            processes,
+            &folder.join("build/second.elf"),
+            &["second starts", "connected", "hello from second"],
+        );
     });
 }
 

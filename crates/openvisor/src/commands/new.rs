@@ -142,7 +142,10 @@ fn files(name: &str, language: Language, sdk: Option<&Path>) -> Vec<(String, Vec
             .replace("{languages}", languages)
             .replace("{sdk}", outside.as_deref().unwrap_or(SDK_FOLDER))
             .replace("{cmake_sdk}", outside.as_deref().unwrap_or("${CMAKE_CURRENT_SOURCE_DIR}/sdk"))
-            .replace("{ci_sdk}", if copied { "" } else { " SDK=sdk # with a copy of the SDK, or a submodule" })
+            .replace(
+                "{ci_sdk}",
+                if copied { "" } else { " SDK=sdk # with a copy of the SDK, or a submodule" },
+            )
             .replace(
                 "{sdk_row}",
                 if copied { "| `sdk/` | the SDK: header, start-up code, linker script |\n" } else { "" },
