@@ -6,6 +6,7 @@
 
 mod debugger;
 mod digest;
+mod hints;
 mod input;
 mod kernel_port;
 mod observer;
@@ -369,7 +370,7 @@ impl Machine {
         match outcome {
             Outcome::Status(status) => {
                 self.trace_return(Some(status));
-                self.observer.after_call(&self.cpu, &before, status);
+                self.report_call(&before, status);
                 if self.provisioning.factory_test {
                     self.report_test_log();
                 }
@@ -378,7 +379,7 @@ impl Machine {
                 self.clear_own_activity();
             }
             Outcome::Sleep { mode } => {
-                self.observer.after_call(&self.cpu, &before, Status::Okay);
+                self.report_call(&before, Status::Okay);
                 self.enter_power_save(mode);
             }
             Outcome::DeepSleep { mode, check_in_at } => self.enter_deep_sleep(mode, check_in_at),
@@ -433,7 +434,7 @@ impl Machine {
 
     fn start(&mut self, reason: WakeReason) {
         self.note_after_board(DeviceEvent::Started { reason });
-        self.observer.forget_channels();
+        self.observer.forget_handles();
         self.power = Power::On;
         self.delayed_call = None;
         self.cpu.reset().expect("the vector table lies in flash, which is always there");

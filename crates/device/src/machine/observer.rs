@@ -1,20 +1,21 @@
 //! Collects the events of a machine. What the machine does never depends on it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use abi::channel::ChannelType;
 use abi::{Call, Status};
 use armv8m::Cpu;
 
-use crate::debug::refused_call::RefusedCalls;
+use crate::debug::refused_call::{Handles, Refusal, RefusedCalls, Resource};
 use crate::events::{BoardEvent, DeviceEvent, PinFilter};
 use crate::pin::Pin;
 
 /// Port and pin of the user LED, PA5.
 const LED: (u8, u8) = (0, 5);
 
-/// Offset of the channel type in `MvOpenChannelParams`.
+/// Offsets of the channel type and of the send buffer's length in `MvOpenChannelParams`.
 const CHANNEL_TYPE_AT: u32 = 32;
+const SEND_BUFFER_LEN_AT: u32 = 28;
 
 /// Gathers events.
 #[derive(Debug)]
@@ -23,8 +24,8 @@ pub(super) struct Observer {
     events: VecDeque<DeviceEvent>,
     /// How many of them are in the trace, if one is written.
     traced: usize,
-    /// Channels by handle, to name the one that is closed.
-    channels: BTreeMap<u32, ChannelType>,
+    /// The handles the application holds, to name the one that is closed or cannot be used.
+    handles: Handles,
     /// Which pins are reported, besides the LED.
     pins: PinFilter,
     refusals: RefusedCalls,
@@ -43,8 +44,13 @@ impl Before {
     /// Reads what is needed of a call about to be executed.
     pub(super) fn new(cpu: &Cpu, slot: u32, arguments: [u32; 4]) -> Self {
         let call = Call::from_slot(slot);
-        let handle = if call == Some(Call::CloseChannel) { word(cpu, arguments[0]) } else { 0 };
+        let handle = if call.is_some_and(closes) { word(cpu, arguments[0]) } else { 0 };
         Self { call, arguments, handle }
+    }
+
+    /// The handle in the first argument, of a call that uses a channel.
+    pub(super) fn channel(&self) -> u32 {
+        self.arguments[0]
     }
 }
 
@@ -55,7 +61,7 @@ impl Observer {
             trace,
             events: VecDeque::new(),
             traced: 0,
-            channels: BTreeMap::new(),
+            handles: Handles::default(),
             pins: PinFilter::default(),
             refusals: RefusedCalls::default(),
         }
@@ -89,9 +95,9 @@ impl Observer {
         self.events.pop_front()
     }
 
-    /// The application has started: it has no channels yet.
-    pub(super) fn forget_channels(&mut self) {
-        self.channels.clear();
+    /// The application has started: it holds no handles yet.
+    pub(super) fn forget_handles(&mut self) {
+        self.handles.clear();
     }
 
     /// Adds what left the board; characters of one port that follow each other become one event.
@@ -126,40 +132,85 @@ impl Observer {
         }
     }
 
-    /// Reports a call that has returned.
-    pub(super) fn after_call(&mut self, cpu: &Cpu, before: &Before, status: Status) {
+    /// Reports a call that has returned. `next_reader` is the call that reads the next readable item of the channel,
+    /// where another was made.
+    pub(super) fn after_call(
+        &mut self,
+        cpu: &Cpu,
+        before: &Before,
+        status: Status,
+        next_reader: Option<&'static str>,
+    ) {
         let Some(call) = before.call else { return };
+        let Before { arguments, handle, .. } = *before;
         if self.trace {
-            self.note(DeviceEvent::Called { call, arguments: before.arguments, status });
+            self.note(DeviceEvent::Called { call, arguments, status });
         }
         if status != Status::Okay {
-            let memory = |address: u32, into: &mut [u8]| cpu.read_memory(address, into);
-            let refusal = self.refusals.note(call, before.arguments, status, &memory);
-            self.events.extend(refusal.map(|refusal| DeviceEvent::CallRefused(Box::new(refusal))));
-            return;
+            return self.refused(cpu, before, status, next_reader);
         }
         match call {
             Call::RequestNetwork => self.note(DeviceEvent::NetworkRequested),
             Call::ReleaseNetwork => self.note(DeviceEvent::NetworkReleased),
-            Call::OpenChannel => self.opened(cpu, before.arguments),
-            Call::CloseChannel => self.closed(before.handle),
             _ => {}
         }
-    }
-
-    fn opened(&mut self, cpu: &Cpu, [parameters, handle, ..]: [u32; 4]) {
-        let kind = word(cpu, parameters.wrapping_add(CHANNEL_TYPE_AT));
-        if let Some(channel) = ChannelType::from_raw(kind) {
-            self.channels.insert(word(cpu, handle), channel);
-            self.note(DeviceEvent::ChannelOpened { channel });
+        if let Some(at) = opens(call) {
+            self.opened(cpu, call, arguments, word(cpu, arguments[at]));
+        } else if closes(call)
+            && let Some(Resource::Channel { carries, .. }) = self.handles.closed(handle)
+        {
+            self.note(DeviceEvent::ChannelClosed { channel: carries });
         }
     }
 
-    fn closed(&mut self, handle: u32) {
-        if let Some(channel) = self.channels.remove(&handle) {
-            self.note(DeviceEvent::ChannelClosed { channel });
-        }
+    fn refused(&mut self, cpu: &Cpu, before: &Before, status: Status, next_reader: Option<&'static str>) {
+        let Some(call) = before.call else { return };
+        let memory = |address: u32, into: &mut [u8]| cpu.read_memory(address, into);
+        let (memory, registers, handles) = (&memory, before.arguments, &self.handles);
+        let refusal = self.refusals.note(&Refusal { call, registers, status, memory, handles, next_reader });
+        self.events.extend(refusal.map(|refusal| DeviceEvent::CallRefused(Box::new(refusal))));
     }
+
+    fn opened(&mut self, cpu: &Cpu, call: Call, [parameters, ..]: [u32; 4], handle: u32) {
+        let resource = match call {
+            Call::SetupNotifications => Resource::NotificationCentre,
+            Call::RequestNetwork => Resource::Network,
+            Call::OpenSystemNotification => Resource::SystemEvents,
+            Call::ExternalFlashOpen => Resource::ExternalFlash,
+            _ => {
+                let kind = word(cpu, parameters.wrapping_add(CHANNEL_TYPE_AT));
+                let Some(carries) = ChannelType::from_raw(kind) else { return };
+                let send_buffer = word(cpu, parameters.wrapping_add(SEND_BUFFER_LEN_AT));
+                self.note(DeviceEvent::ChannelOpened { channel: carries });
+                Resource::Channel { carries, send_buffer }
+            }
+        };
+        self.handles.opened(handle, resource);
+    }
+}
+
+/// Which argument of a call that returns a handle says where.
+fn opens(call: Call) -> Option<usize> {
+    match call {
+        Call::ExternalFlashOpen => Some(0),
+        Call::OpenChannel
+        | Call::SetupNotifications
+        | Call::RequestNetwork
+        | Call::OpenSystemNotification => Some(1),
+        _ => None,
+    }
+}
+
+/// Whether the first argument of a call says where the handle is that it closes.
+fn closes(call: Call) -> bool {
+    matches!(
+        call,
+        Call::CloseChannel
+            | Call::CloseNotifications
+            | Call::ReleaseNetwork
+            | Call::CloseSystemNotification
+            | Call::ExternalFlashClose
+    )
 }
 
 /// A word of application memory; zero where there is none.

@@ -302,7 +302,7 @@ impl Machine {
             return;
         };
         self.trace_return(Some(status));
-        self.observer.after_call(&self.cpu, &before, status);
+        self.report_call(&before, status);
         self.on_answer(slot, arguments, status);
         self.cpu.return_from_trap(status.raw());
         self.clear_own_activity();

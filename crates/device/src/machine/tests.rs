@@ -11,6 +11,7 @@ use crate::wiring::Attachment;
 
 mod bundles;
 mod debugger;
+mod hints;
 mod polling;
 mod provisioning;
 

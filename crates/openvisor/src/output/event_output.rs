@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use abi::channel::ChannelType;
 use abi::power::WakeReason;
 use cloud::events::{Disconnection, EventKind};
 use device::clock::TimeScale;
-use device::debug::refused_call::RefusedCall;
+use device::debug::refused_call::{RefusedCall, channel_name};
 use device::events::{DeviceEvent, Picture};
 use device::serial::port_name;
 use link::connection::ByeReason;
@@ -193,8 +192,8 @@ pub(crate) fn device_line(event: &DeviceEvent) -> Line {
         E::Started { reason } => device(format!("application starts: {}", wake_reason(*reason))),
         E::NetworkRequested => device("application requests the network".into()),
         E::NetworkReleased => device("application releases the network".into()),
-        E::ChannelOpened { channel } => device(format!("application opens {}", channel_type(*channel))),
-        E::ChannelClosed { channel } => device(format!("application closes {}", channel_type(*channel))),
+        E::ChannelOpened { channel } => device(format!("application opens {}", channel_name(*channel))),
+        E::ChannelClosed { channel } => device(format!("application closes {}", channel_name(*channel))),
         E::Led { on } => device(format!("LED {}", if *on { "on" } else { "off" })),
         E::Pin { pin, level } => device(format!("pin {pin} is {}", if *level { "high" } else { "low" })),
         E::CallRefused(refusal) => device(refusal_text(refusal)),
@@ -243,9 +242,9 @@ fn restart_text(why: &str, in_ms: u64) -> String {
 /// A refused system call. The device reports only the first refusal of its kind.
 fn refusal_text(refusal: &RefusedCall) -> String {
     let (call, status) = (refusal.call.name(), refusal.status.name().trim_start_matches("MV_STATUS_"));
-    match &refusal.invalid_buffers {
-        Some(invalid_buffers) => format!("{call} refused, {status}: {invalid_buffers}"),
-        None => format!("{call}({}) refused, {status}", refusal.arguments),
+    match &refusal.reason {
+        Some(reason) => format!("{call} refused, {status}: {reason}"),
+        None => format!("{call}({}) refused, {status}: {}", refusal.arguments, refusal.meaning()),
     }
 }
 
@@ -271,15 +270,6 @@ fn call_text(call: abi::Call, arguments: [u32; 4], status: abi::Status) -> Strin
     format!("{call}({first:#x}, {second:#x}, {third:#x}, {fourth:#x}) returns {}", status.name())
 }
 
-fn channel_type(channel: ChannelType) -> &'static str {
-    match channel {
-        ChannelType::OpaqueBytes => "an opaque-bytes channel",
-        ChannelType::Http => "an HTTP channel",
-        ChannelType::ConfigFetch => "a configuration channel",
-        ChannelType::Mqtt => "an MQTT channel",
-    }
-}
-
 fn wake_reason(reason: WakeReason) -> &'static str {
     match reason {
         WakeReason::ColdBoot => "cold boot",
@@ -292,6 +282,8 @@ fn wake_reason(reason: WakeReason) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use abi::channel::ChannelType;
+
     use super::*;
 
     #[test]
@@ -362,15 +354,19 @@ mod tests {
         let reason = Disconnection::Bye(ByeReason::ShuttingDown);
         let ended = cloud_line(&EventKind::Disconnected { reason }).1;
         assert_eq!(ended, "device disconnected: the cloud is shutting down");
-        let refused = |invalid_buffers: Option<&str>| {
+        let refused = |reason: Option<&str>| {
             device_line(&DeviceEvent::CallRefused(Box::new(RefusedCall {
                 call: abi::Call::CloseChannel,
                 status: abi::Status::InvalidHandle,
                 arguments: "handle=&0x20000000 -> 0x1".into(),
-                invalid_buffers: invalid_buffers.map(str::to_owned),
+                reason: reason.map(str::to_owned),
             })))
         };
-        assert_eq!(refused(None).1, "mvCloseChannel(handle=&0x20000000 -> 0x1) refused, INVALIDHANDLE");
+        assert_eq!(
+            refused(None).1,
+            "mvCloseChannel(handle=&0x20000000 -> 0x1) refused, INVALIDHANDLE: \
+             the handle is 0, was closed, or is of another kind"
+        );
         assert_eq!(refused(Some("why")).1, "mvCloseChannel refused, INVALIDHANDLE: why");
     }
 

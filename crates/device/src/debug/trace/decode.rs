@@ -67,7 +67,7 @@ pub fn record(bytes: &[u8; 16]) -> Fields {
 }
 
 /// A pointer's type: what it points to, and whether the call only reads there.
-fn pointed(type_name: &str) -> Option<(&str, bool)> {
+pub(crate) fn pointed(type_name: &str) -> Option<(&str, bool)> {
     let target = type_name.strip_suffix('*')?.trim_end();
     Some(match target.strip_prefix("const ") {
         Some(target) => (target, true),
