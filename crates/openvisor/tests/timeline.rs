@@ -35,7 +35,7 @@ fn refusals_restarts_pins_and_serial_lines_are_on_the_timeline_and_the_log_alone
         let refused = run.err.expect("mvOpenChannel refused, ");
         assert!(refused.contains("INVALIDBUFFERALIGNMENT: receive_buffer 0x2"), "{refused}");
         assert!(
-            refused.contains("01 is not aligned to 512 bytes; the size of receive_buffer, 16 bytes,"),
+            refused.contains("01 is not a multiple of 512; the size of receive_buffer, 16 bytes,"),
             "{refused}"
         );
         let (restarts, _) = run.err.expect_after(0, "application restarts: it called mvRestart");
