@@ -108,7 +108,7 @@ impl Connection {
 
     /// Ends the connection; version 5 is sent the reason.
     fn end(&mut self, code: u8, why: &'static str) -> End {
-        if self.client.as_ref().is_some_and(|client| client.version == Version::V5) {
+        if self.client.as_ref().is_some_and(|client| client.state.version == Version::V5) {
             self.out.extend(codec::disconnect(code));
         }
         End::Refused(why)
@@ -125,7 +125,7 @@ impl Connection {
                 Err(fault) => Err(self.refuse(&fault)),
             };
         };
-        let incoming = codec::packet(client.version, packet).map_err(|fault| self.fault(fault))?;
+        let incoming = codec::packet(client.state.version, packet).map_err(|fault| self.fault(fault))?;
         self.act(incoming)
     }
 
@@ -172,12 +172,12 @@ impl Connection {
         match incoming {
             Incoming::Publish(publish) => self.publish(publish),
             Incoming::Puback { id } => {
-                self.client()?.release_id(id);
+                self.client()?.state.release_id(id);
                 Ok(())
             }
             Incoming::Pubrec { id, code } => self.pubrec(id, code),
             Incoming::Pubrel { id } => {
-                let is_known = self.client()?.complete(id);
+                let is_known = self.client()?.state.complete(id);
                 let code = if is_known { reason::SUCCESS } else { reason::PACKET_IDENTIFIER_NOT_FOUND };
                 self.acknowledge(kind::PUBCOMP, id, code)
             }
@@ -196,7 +196,7 @@ impl Connection {
     }
 
     fn acknowledge(&mut self, kind: u8, id: u16, code: u8) -> Step {
-        let version = self.client()?.version;
+        let version = self.client()?.state.version;
         self.out.extend(codec::acknowledgement(version, kind, id, code));
         Ok(())
     }
@@ -205,8 +205,9 @@ impl Connection {
         let client = self.client()?;
         let (qos, id) = (publish.qos, publish.id);
         let taken = client
+            .state
             .resolve_alias(&mut publish)
-            .and_then(|()| if qos == 2 { client.receive_exactly_once(id) } else { Ok(true) });
+            .and_then(|()| if qos == 2 { client.state.receive_exactly_once(id) } else { Ok(true) });
         if taken.map_err(|fault| self.fault(fault))? {
             let client = self.client()?.id.clone();
             self.shared.hub().publish(&client, &publish.message);
@@ -231,7 +232,7 @@ impl Connection {
 
     /// A QoS 1 message has one acknowledgement, PUBACK (MQTT-4.3.2-3).
     fn not_in_flight(&mut self, id: u16) -> Step {
-        if self.client()?.is_in_flight(id) {
+        if self.client()?.state.is_in_flight(id) {
             return Err(self.fault(ProtocolError::protocol("a QoS 2 acknowledgement of a QoS 1 message")));
         }
         Ok(())
@@ -240,7 +241,7 @@ impl Connection {
     fn subscribe(&mut self, id: u16, wanted: Vec<Subscription>) -> Step {
         let codes: Vec<u8> =
             wanted.into_iter().map(|wanted| self.subscribe_one(wanted)).collect::<Result<_, _>>()?;
-        let version = self.client()?.version;
+        let version = self.client()?.state.version;
         self.answer(&codec::suback(version, id, &codes))
     }
 
@@ -259,8 +260,8 @@ impl Connection {
     }
 
     fn unsubscribe(&mut self, id: u16, filters: &[String]) -> Step {
-        let AcceptedClient { id: client, version, .. } = self.client.as_ref().ok_or(End::Closed)?;
-        let version = *version;
+        let AcceptedClient { id: client, state, .. } = self.client.as_ref().ok_or(End::Closed)?;
+        let version = state.version;
         let mut hub = self.shared.hub();
         let mut code = |filter: &String| {
             let existed = hub.unsubscribe(client, filter);
@@ -274,7 +275,7 @@ impl Connection {
     /// Sends an answer that grows with the request. One that is larger than the client takes must not be sent
     /// (MQTT-3.1.2-24), so the connection ends.
     fn answer(&mut self, packet: &[u8]) -> Step {
-        if packet.len() > self.client()?.maximum_packet_size as usize {
+        if packet.len() > self.client()?.state.maximum_packet_size as usize {
             return Err(self.end(reason::PACKET_TOO_LARGE, "an answer larger than it takes"));
         }
         self.out.extend_from_slice(packet);
@@ -286,7 +287,7 @@ impl Connection {
             Order::Deliver(message) => self.deliver(&message),
             Order::TooSlow => Err(self.end(reason::QUOTA_EXCEEDED, "more messages waiting than it takes")),
             Order::GiveWay => {
-                if self.client()?.version == Version::V5 {
+                if self.client()?.state.version == Version::V5 {
                     self.out.extend(codec::disconnect(reason::SESSION_TAKEN_OVER));
                 }
                 Err(End::Replaced)
@@ -298,11 +299,11 @@ impl Connection {
     /// (MQTT-3.1.2-25).
     fn deliver(&mut self, message: &Message) -> Step {
         let client = self.client()?;
-        let id = (message.qos > 0).then(|| client.assign_id());
-        let fits = |packet: &Vec<u8>| packet.len() <= client.maximum_packet_size as usize;
-        match codec::publish(client.version, message, id).filter(fits) {
+        let id = (message.qos > 0).then(|| client.state.assign_id());
+        let fits = |packet: &Vec<u8>| packet.len() <= client.state.maximum_packet_size as usize;
+        match codec::publish(client.state.version, message, id).filter(fits) {
             Some(packet) => self.out.extend(packet),
-            None => id.into_iter().for_each(|id| client.release_id(id)),
+            None => id.into_iter().for_each(|id| client.state.release_id(id)),
         }
         Ok(())
     }
@@ -318,7 +319,7 @@ enum Order {
 /// The next order, once there is a client. Messages wait while the client has acknowledged too little.
 async fn next_order(client: &mut Option<AcceptedClient>) -> Order {
     let Some(client) = client else { return std::future::pending().await };
-    let may_deliver = client.may_deliver();
+    let may_deliver = client.state.may_deliver();
     let Registration { lost, messages, .. } = &mut client.registration;
     tokio::select! {
         lost = lost => match lost {

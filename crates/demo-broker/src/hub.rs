@@ -43,7 +43,7 @@ impl fmt::Debug for Message {
 
 impl Message {
     /// Bytes it holds, for the limits.
-    fn size(&self) -> usize {
+    pub(super) fn size(&self) -> usize {
         self.topic.len() + self.payload.len() + self.properties.len()
     }
 }
@@ -173,7 +173,7 @@ impl Hub {
         if message.retain {
             self.retain(message);
         }
-        self.clients.retain(|id, client| match client.copy_for(message, id == from) {
+        self.clients.retain(|id, client| match copy_for(&client.subscriptions, message, id == from) {
             Some(copy) => client.offer(copy),
             None => true,
         });
@@ -211,7 +211,8 @@ pub struct Counts {
     pub retained: usize,
 }
 
-fn sends_retained(handling: RetainHandling, is_new: bool) -> bool {
+/// Whether a SUBSCRIBE is answered with the retained messages that match.
+pub(super) fn sends_retained(handling: RetainHandling, is_new: bool) -> bool {
     match handling {
         RetainHandling::Send => true,
         RetainHandling::SendIfNew => is_new,
@@ -231,19 +232,20 @@ impl Client {
         }
         true
     }
+}
 
-    /// One copy however many subscriptions match, at the highest QoS among them (MQTT-3.3.4-2).
-    fn copy_for(&self, message: &Message, own: bool) -> Option<Message> {
-        let matching = || {
-            self.subscriptions
-                .iter()
-                .filter(|wanted| filter::matches(&wanted.filter, &message.topic) && !(own && wanted.no_local))
-        };
-        let qos = matching().map(|wanted| wanted.qos).max()?.min(message.qos);
-        let retain = message.retain && matching().any(|wanted| wanted.retain_as_published);
-        let identifiers = matching().filter_map(|wanted| wanted.identifier).collect();
-        Some(Message { qos, retain, identifiers, ..message.clone() })
-    }
+/// What a client with these subscriptions receives of `message`: one copy however many match, at the highest QoS among
+/// them (MQTT-3.3.4-2). `own` says that it is the publisher.
+pub(super) fn copy_for(subscriptions: &[Subscription], message: &Message, own: bool) -> Option<Message> {
+    let matching = || {
+        subscriptions
+            .iter()
+            .filter(|wanted| filter::matches(&wanted.filter, &message.topic) && !(own && wanted.no_local))
+    };
+    let qos = matching().map(|wanted| wanted.qos).max()?.min(message.qos);
+    let retain = message.retain && matching().any(|wanted| wanted.retain_as_published);
+    let identifiers = matching().filter_map(|wanted| wanted.identifier).collect();
+    Some(Message { qos, retain, identifiers, ..message.clone() })
 }
 
 #[cfg(test)]

@@ -6,10 +6,12 @@
 //! Terms are defined in `docs/glossary.md`.
 
 mod accepted_client;
+mod client_state;
 mod codec;
 mod connection;
 pub mod filter;
 mod hub;
+pub mod in_memory;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};

@@ -15,6 +15,7 @@ mod new;
 mod provision;
 mod replay;
 mod run;
+mod test;
 
 use std::time::Duration;
 
@@ -36,6 +37,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         match arguments.command {
             Command::Demo(demo) => demo::run(demo).await,
             Command::Run(run) => run::run(run).await,
+            Command::Test(test) => test::run(test).await,
             Command::Cloud(cloud) => cloud::run(cloud).await,
             Command::Provision(provision) => provision::run(provision).await,
             Command::Device(device) => device::run(device).await,

@@ -1,6 +1,6 @@
 //! The command line, as a library: its one binary is `main.rs`.
 //!
-//! Layers, each knowing those before it: `output` and `options`, `operate`, `host`, `demo`, `commands`.
+//! Layers, each knowing those before it: `output` and `options`, `operate`, `host`, `demo`, `scripted`, `commands`.
 
 mod commands;
 mod demo;
@@ -8,6 +8,7 @@ mod host;
 mod operate;
 mod options;
 mod output;
+mod scripted;
 
 pub use commands::{Arguments, run};
 pub use output::exit::{Exit, Failure, report};

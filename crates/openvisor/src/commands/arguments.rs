@@ -17,6 +17,7 @@ use super::logs::LogsArguments;
 use super::new::NewArguments;
 use super::provision::ProvisionArguments;
 use super::run::RunArguments;
+use super::test::TestArguments;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,6 +25,8 @@ Examples:
       The whole platform in one process: a sample application publishes and obeys commands.
   openvisor run app.elf --config broker-host=127.0.0.1 --config broker-port=1883
       Your application on a virtual device, with its cloud, connected to your broker.
+  openvisor test app.toml --junit results.xml
+      Your application against a script, with the same result on every machine.
 
   The same in two processes, as with real devices:
   openvisor cloud --data ./cloud --listen 127.0.0.1:7883 --allow-loopback
@@ -65,6 +68,8 @@ pub(super) enum Command {
     Demo(DemoArguments),
     /// Run an application on a virtual device, with its cloud in the same process
     Run(RunArguments),
+    /// Test an application against a scripted broker, web server, link and sensors, in the device's own time
+    Test(TestArguments),
     /// Run the cloud that devices connect to
     Cloud(CloudArguments),
     /// Create a device and its identity, for `openvisor device`

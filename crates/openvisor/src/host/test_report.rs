@@ -41,7 +41,7 @@ impl TestReport {
             details: verdict.crash_report().join("\n"),
             log: verdict.log(),
         };
-        let text = junit::document(&format!("openvisor {}", self.command), &[case]);
+        let text = junit::document(&format!("openvisor {}", self.command), vec![case]);
         let written = file.write_all(text.as_bytes()).map_err(|error| {
             Failure::environment(format!("--junit: cannot write {}: {error}", path.display()))
         });

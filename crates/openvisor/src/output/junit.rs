@@ -10,7 +10,7 @@ pub(crate) struct TestCase {
     pub(crate) name: String,
     /// What groups it with others.
     pub(crate) class: String,
-    /// The wall-clock time it took.
+    /// The time it took, by the wall clock or of the device.
     pub(crate) time: Duration,
     /// Why it has failed, if it has.
     pub(crate) failure: Option<Failure>,
@@ -20,22 +20,52 @@ pub(crate) struct TestCase {
     pub(crate) log: String,
 }
 
+/// Cases that belong together, such as the steps of a script.
+pub(crate) struct Suite {
+    /// Its name.
+    pub(crate) name: String,
+    /// Those that were carried out.
+    pub(crate) cases: Vec<TestCase>,
+    /// Names of those after them that were not, because an earlier one had failed.
+    pub(crate) skipped: Vec<String>,
+}
+
 /// The file's content: one suite of these cases.
-pub(crate) fn document(suite: &str, cases: &[TestCase]) -> String {
+pub(crate) fn document(suite: &str, cases: Vec<TestCase>) -> String {
+    suites_document(&[Suite { name: suite.to_owned(), cases, skipped: Vec::new() }])
+}
+
+/// The file's content: these suites.
+pub(crate) fn suites_document(suites: &[Suite]) -> String {
+    let all = suites.iter().flat_map(|suite| &suite.cases);
+    let skipped = suites.iter().map(|suite| suite.skipped.len()).sum();
+    let counts = counts(&all.collect::<Vec<_>>(), skipped);
+    let suites: String = suites.iter().map(suite_element).collect();
+    format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites {counts}>\n{suites}</testsuites>\n")
+}
+
+fn suite_element(suite: &Suite) -> String {
+    let counts = counts(&suite.cases.iter().collect::<Vec<_>>(), suite.skipped.len());
+    let cases: String = suite.cases.iter().map(element).collect();
+    let name = escape(&suite.name);
+    let skipped: String = suite.skipped.iter().map(|case| skipped_element(&name, case)).collect();
+    format!("  <testsuite name=\"{name}\" {counts}>\n{cases}{skipped}  </testsuite>\n")
+}
+
+fn skipped_element(class: &str, name: &str) -> String {
+    let name = escape(name);
+    format!("    <testcase name=\"{name}\" classname=\"{class}\" time=\"0.000\"><skipped/></testcase>\n")
+}
+
+fn counts(cases: &[&TestCase], skipped: usize) -> String {
     let failed = cases.iter().filter_map(|case| case.failure.as_ref());
     let (errors, failures): (Vec<_>, Vec<_>) = failed.partition(|failure| is_error(failure));
-    let counts = format!(
-        "tests=\"{}\" failures=\"{}\" errors=\"{}\" time=\"{}\"",
-        cases.len(),
+    format!(
+        "tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{skipped}\" time=\"{}\"",
+        cases.len() + skipped,
         failures.len(),
         errors.len(),
         seconds(cases.iter().map(|case| case.time).sum()),
-    );
-    let cases: String = cases.iter().map(element).collect();
-    format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites {counts}>\n  \
-         <testsuite name=\"{}\" {counts}>\n{cases}  </testsuite>\n</testsuites>\n",
-        escape(suite)
     )
 }
 
@@ -128,7 +158,7 @@ mod tests {
             (0..0x300u32).chain([0xFFFE, 0xFFFF, 0x1_F600]).filter_map(char::from_u32).collect();
         let log = log + "]]> &amp; <system-out>";
         let failure = Failure::crashed("it \"crashed\" at <0>\u{1b}[31m").hint("do & this");
-        let text = document("openvisor run", &[case(Some(failure), &log), case(None, "")]);
+        let text = document("openvisor run", vec![case(Some(failure), &log), case(None, "")]);
         let parsed = roxmltree::Document::parse(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
         let suite = parsed.descendants().find(|node| node.has_tag_name("testsuite")).expect("a suite");
         assert_eq!(suite.attribute("tests"), Some("2"));
@@ -147,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_test_that_could_not_be_carried_out_is_an_error_and_no_failure() {
-        let text = document("openvisor run", &[case(Some(Failure::environment("no port")), "")]);
+        let text = document("openvisor run", vec![case(Some(Failure::environment("no port")), "")]);
         assert!(text.contains("failures=\"0\" errors=\"1\""), "{text}");
         assert!(text.contains("<error type=\"environment\" message=\"no port\">"), "{text}");
     }

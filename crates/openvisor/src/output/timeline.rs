@@ -23,6 +23,8 @@ pub(crate) enum Source {
     Broker,
     /// The demo, which acts from outside.
     Demo,
+    /// A test script, which does.
+    Script,
 }
 
 impl Source {
@@ -35,6 +37,7 @@ impl Source {
             Self::Cloud => "cloud",
             Self::Broker => "broker",
             Self::Demo => "demo",
+            Self::Script => "script",
         }
     }
 
@@ -45,7 +48,7 @@ impl Source {
             Self::Link => AnsiColor::Cyan.on_default(),
             Self::Cloud => AnsiColor::Magenta.on_default(),
             Self::Broker => AnsiColor::Yellow.on_default(),
-            Self::Demo => Style::new().bold(),
+            Self::Demo | Self::Script => Style::new().bold(),
         }
     }
 }

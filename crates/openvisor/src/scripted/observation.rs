@@ -1,0 +1,59 @@
+//! What can be seen of an application and its environment.
+
+use std::time::Duration;
+
+use device::pin::Pin;
+
+use crate::output::timeline::Source;
+
+/// Something that was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Observation {
+    /// When, in device time since power-on.
+    pub(crate) at: Duration,
+    pub(crate) source: Source,
+    /// One line.
+    pub(crate) text: String,
+    pub(super) seen: Seen,
+}
+
+/// What it was, as far as a step can expect it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Seen {
+    Log(String),
+    Published {
+        topic: String,
+        payload: String,
+        qos: u8,
+        retain: bool,
+    },
+    Subscribed(String),
+    Requested {
+        method: &'static str,
+        url: String,
+        body: String,
+    },
+    Pin(Pin, bool),
+    /// The lines of the report.
+    Crashed(Vec<String>),
+    Link {
+        up: bool,
+    },
+    Other,
+}
+
+impl Seen {
+    /// What it is called where other things were seen than expected.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Log(_) => "log line",
+            Self::Published { .. } => "publish",
+            Self::Subscribed(_) => "subscribe",
+            Self::Requested { .. } => "HTTP request",
+            Self::Pin(..) => "pin change",
+            Self::Crashed(_) => "crash",
+            Self::Link { .. } => "link change",
+            Self::Other => "event",
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! Runs the steps of a script in order, each until it is done, fails, or its time is over.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use device::application::Application;
+use device::debug::symbols::Symbols;
+use device::wiring::Attachment;
+
+use super::format::{Action, Expect, Script, Step};
+use super::observation::{Observation, Seen};
+use super::world::World;
+use crate::output::timeline::Source;
+
+/// How long a step waits if it does not say so.
+const WITHIN: Duration = Duration::from_secs(10);
+/// Observations of a step that are kept for its report.
+const MAX_KEPT: usize = 1000;
+/// Observations that the text of a failure shows.
+const MAX_SHOWN: usize = 8;
+
+/// How a step ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum StepOutcome {
+    Passed,
+    /// Several lines: what was expected, what was seen instead, and when.
+    Failed(Vec<String>),
+    /// A step before it failed.
+    Skipped,
+}
+
+/// The result of a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StepResult {
+    pub(crate) title: String,
+    pub(crate) outcome: StepOutcome,
+    /// Device time when it began and when it ended.
+    pub(crate) began: Duration,
+    pub(crate) ended: Duration,
+    /// What was seen meanwhile, the last [`MAX_KEPT`].
+    pub(crate) seen: Vec<Observation>,
+}
+
+/// What is reported while a script runs.
+pub(crate) trait Progress {
+    fn observed(&mut self, observation: &Observation);
+    fn step_ended(&mut self, index: usize, result: &StepResult);
+    /// Whether the run should stop.
+    fn is_stopped(&self) -> bool;
+}
+
+/// How a script ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ending {
+    pub(crate) results: Vec<StepResult>,
+    /// The user stopped it.
+    pub(crate) was_stopped: bool,
+}
+
+/// Why a step does not go on.
+enum Stop {
+    Failed(Vec<String>),
+    ByUser,
+}
+
+/// Runs `script`.
+pub(crate) fn run(
+    script: &Script,
+    application: Application,
+    attachments: Vec<Attachment>,
+    symbols: Option<Symbols>,
+    progress: &mut dyn Progress,
+) -> std::io::Result<Ending> {
+    let world = World::new(application, attachments, symbols, script)?;
+    let mut runner =
+        Runner { world, script, progress, seen: VecDeque::new(), expects_crash: false, was_stopped: false };
+    let mut results: Vec<StepResult> = Vec::new();
+    for (index, step) in script.step.iter().enumerate() {
+        let has_failed = results.last().is_some_and(|last| last.outcome != StepOutcome::Passed);
+        let result = if has_failed { runner.skipped(index, step) } else { runner.run(index, step) };
+        runner.progress.step_ended(index, &result);
+        results.push(result);
+    }
+    Ok(Ending { results, was_stopped: runner.was_stopped })
+}
+
+struct Runner<'a> {
+    world: World,
+    script: &'a Script,
+    progress: &'a mut dyn Progress,
+    /// What was seen in this step.
+    seen: VecDeque<Observation>,
+    expects_crash: bool,
+    was_stopped: bool,
+}
+
+impl Runner<'_> {
+    fn skipped(&self, index: usize, step: &Step) -> StepResult {
+        let now = self.world.now();
+        let title = step.title(index);
+        StepResult { title, outcome: StepOutcome::Skipped, began: now, ended: now, seen: Vec::new() }
+    }
+
+    fn run(&mut self, index: usize, step: &Step) -> StepResult {
+        let began = self.world.now();
+        self.seen.clear();
+        self.expects_crash = matches!(step.expect, Some(Expect::Crash(_)));
+        let outcome = match self.execute(step, began) {
+            Ok(()) => StepOutcome::Passed,
+            Err(Stop::Failed(lines)) => StepOutcome::Failed(lines),
+            Err(Stop::ByUser) => {
+                self.was_stopped = true;
+                StepOutcome::Failed(vec!["stopped by the user".into()])
+            }
+        };
+        let seen = std::mem::take(&mut self.seen).into();
+        StepResult { title: step.title(index), outcome, began, ended: self.world.now(), seen }
+    }
+
+    fn execute(&mut self, step: &Step, began: Duration) -> Result<(), Stop> {
+        let within = step.within.map_or(WITHIN, |span| span.0);
+        if let Some(at) = step.at {
+            if at.0 < began {
+                return Err(self.failed(format!("this step begins at {}, which is over", time(at.0)), None));
+            }
+            self.pass(at.0)?;
+        }
+        if let Some(pattern) = &step.after {
+            self.await_expected(&Expect::Log(pattern.clone()), began + within)?;
+        }
+        if let Some(wait) = step.wait {
+            let until = self.world.now() + wait.0;
+            self.pass(until)?;
+        }
+        if let Some(action) = &step.action {
+            // What was seen before the action does not count as its result.
+            self.take_all()?;
+            self.act(action)?;
+        }
+        match &step.expect {
+            Some(expect) => {
+                let until = self.world.now() + within;
+                self.await_expected(expect, until)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Lets time pass.
+    fn pass(&mut self, until: Duration) -> Result<(), Stop> {
+        while self.next(until)?.is_some() {}
+        Ok(())
+    }
+
+    fn take_all(&mut self) -> Result<(), Stop> {
+        while let Some(observation) = self.world.take_observation() {
+            self.note(&observation)?;
+        }
+        Ok(())
+    }
+
+    fn await_expected(&mut self, expect: &Expect, until: Duration) -> Result<(), Stop> {
+        let began = self.world.now();
+        if let Expect::Pin(wanted) = expect
+            && self.world.pin(wanted.pin) == Some(wanted.level)
+        {
+            return Ok(());
+        }
+        while let Some(observation) = self.next(until)? {
+            if expect.is_met_by(&observation.seen) {
+                return Ok(());
+            }
+            // The crash is not the expected one.
+            if matches!(observation.seen, Seen::Crashed(_)) && matches!(expect, Expect::Crash(_)) {
+                return Err(self.crashed(&observation, Some(expect)));
+            }
+        }
+        let waited = until.saturating_sub(began);
+        let what = format!("expected {expect} within {}, until {}", duration(waited), time(until));
+        Err(self.failed(what, Some(expect)))
+    }
+
+    /// The next thing that is seen; `None` at `until`.
+    fn next(&mut self, until: Duration) -> Result<Option<Observation>, Stop> {
+        loop {
+            if let Some(observation) = self.world.take_observation() {
+                self.note(&observation)?;
+                return Ok(Some(observation));
+            }
+            if self.world.now() >= until {
+                return Ok(None);
+            }
+            if self.progress.is_stopped() {
+                return Err(Stop::ByUser);
+            }
+            self.world.advance(until);
+        }
+    }
+
+    fn note(&mut self, observation: &Observation) -> Result<(), Stop> {
+        self.progress.observed(observation);
+        if self.seen.len() == MAX_KEPT {
+            self.seen.pop_front();
+        }
+        self.seen.push_back(observation.clone());
+        match &observation.seen {
+            Seen::Crashed(_) if !(self.expects_crash || self.script.application.allow_crashes) => {
+                Err(self.crashed(observation, None))
+            }
+            Seen::Log(text) => match &self.script.application.fail_on {
+                Some(pattern) if pattern.is_in(text) => {
+                    let what = format!("a log line with {pattern} at {}: {text}", time(observation.at));
+                    Err(Stop::Failed(vec![what]))
+                }
+                _ => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    fn act(&mut self, action: &Action) -> Result<(), Stop> {
+        let observation = Observation {
+            at: self.world.now(),
+            source: Source::Script,
+            text: action.to_string(),
+            seen: Seen::Other,
+        };
+        self.note(&observation)?;
+        match action.clone() {
+            Action::CutLink => self.world.cut_link(),
+            Action::RestoreLink => self.world.restore_link(),
+            Action::StopBroker => self.world.stop_broker(),
+            Action::StartBroker => self.world.start_broker(),
+            Action::Publish(publish) => {
+                self.world.publish(&publish.topic, &publish.payload, publish.qos, publish.retain);
+            }
+            Action::Input(input) => self.world.input(input.input()),
+            Action::Config(values) => self.world.set_config(&values),
+            Action::Http(answer) => self.world.set_answer(answer),
+        }
+        Ok(())
+    }
+
+    fn crashed(&self, observation: &Observation, expect: Option<&Expect>) -> Stop {
+        let what = match expect {
+            Some(expect) => format!("expected {expect}; the application crashed otherwise"),
+            None => "the application crashed, which this step does not expect".to_owned(),
+        };
+        let mut lines = vec![format!("{what}, at {}:", time(observation.at))];
+        if let Seen::Crashed(report) = &observation.seen {
+            lines.extend(report.iter().map(|line| format!("  {line}")));
+        }
+        Stop::Failed(lines)
+    }
+
+    /// What was expected, and what was seen instead: others of its kind, or else whatever was seen last.
+    fn failed(&self, what: String, expect: Option<&Expect>) -> Stop {
+        let mut lines = vec![what];
+        let kind = expect.map_or("event", Expect::kind);
+        let alike: Vec<&Observation> =
+            self.seen.iter().filter(|observation| observation.seen.kind() == kind).collect();
+        let (shown, title) = if alike.is_empty() {
+            (self.seen.iter().collect(), format!("no {kind} was seen; what was seen in this step"))
+        } else {
+            (alike, format!("each {kind} that was seen in this step"))
+        };
+        if shown.is_empty() {
+            lines.push("nothing was seen in this step".into());
+            return Stop::Failed(lines);
+        }
+        let omitted = shown.len().saturating_sub(MAX_SHOWN);
+        let omitted_text =
+            if omitted == 0 { String::new() } else { format!(", without the first {omitted}") };
+        lines.push(format!("{title}{omitted_text}:"));
+        lines.extend(shown[omitted..].iter().map(|observation| {
+            format!("  {:>12}  {:<6}  {}", time(observation.at), observation.source.name(), observation.text)
+        }));
+        Stop::Failed(lines)
+    }
+}
+
+/// A device time, such as `1.250000 s`.
+pub(crate) fn time(at: Duration) -> String {
+    format!("{}.{:06} s", at.as_secs(), at.subsec_micros())
+}
+
+/// A duration without needless digits.
+fn duration(duration: Duration) -> String {
+    format!("{} s", duration.as_secs_f64())
+}

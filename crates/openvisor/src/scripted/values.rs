@@ -1,0 +1,160 @@
+//! Texts in a script that have a form of their own: durations, patterns, inputs, levels of pins.
+
+use std::fmt;
+use std::time::Duration;
+
+use device::pin::Pin;
+use device::stimulus::{self, Stimulus};
+use device::wiring::Attachment;
+use regex_lite::Regex;
+use serde::Deserialize;
+
+/// Longest duration in a script: a day of device time.
+const MAX_DURATION: Duration = Duration::from_secs(24 * 3600);
+
+/// A duration, such as `2s`, `250ms`, `10us` or `1.5m`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Span(pub(crate) Duration);
+
+impl TryFrom<String> for Span {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let parse = || {
+            let end = text.find(|character: char| character.is_ascii_alphabetic())?;
+            let number: f64 = text[..end].parse().ok()?;
+            let factor = match &text[end..] {
+                "us" => 1e-6,
+                "ms" => 1e-3,
+                "s" => 1.0,
+                "m" => 60.0,
+                "h" => 3600.0,
+                _ => return None,
+            };
+            // Whole microseconds: what the device's clock counts.
+            let micros = (number * factor * 1e6).round();
+            (0.0..=MAX_DURATION.as_micros() as f64).contains(&micros).then_some(micros as u64)
+        };
+        let micros = parse().ok_or_else(|| {
+            format!("{text:?} is not a duration; expected a number and us, ms, s, m or h, such as \"2s\", at most 24 h")
+        })?;
+        Ok(Self(Duration::from_micros(micros)))
+    }
+}
+
+/// A regular expression that is searched for in a text.
+#[derive(Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Pattern(Regex);
+
+impl Pattern {
+    pub(crate) fn is_in(&self, text: &str) -> bool {
+        self.0.is_match(text)
+    }
+}
+
+impl TryFrom<String> for Pattern {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Regex::new(&text).map(Self).map_err(|error| format!("/{text}/ is not a regular expression: {error}"))
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "/{}/", self.0.as_str())
+    }
+}
+
+/// An input of the device, as `openvisor run --input` takes it, without a time: the step has one.
+#[derive(Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct InputText {
+    text: String,
+    stimulus: Stimulus,
+}
+
+impl InputText {
+    /// Looks whether what is wired to the board takes it.
+    pub(crate) fn check(&self, attachments: &[Attachment]) -> Result<(), String> {
+        stimulus::check(std::slice::from_ref(&self.stimulus), attachments).map_err(|error| error.0)
+    }
+
+    pub(crate) fn input(&self) -> device::Input<'static> {
+        self.stimulus.input.clone()
+    }
+}
+
+impl TryFrom<String> for InputText {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let stimulus = stimulus::parse(&text).map_err(|error| error.0)?;
+        if stimulus.at > 0 {
+            return Err(format!("{text}: the time of an input is that of its step; use at or wait"));
+        }
+        Ok(Self { text, stimulus })
+    }
+}
+
+impl fmt::Display for InputText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// A level of a pin, such as `PA5=1`.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct PinLevel {
+    pub(crate) pin: Pin,
+    pub(crate) level: bool,
+}
+
+impl TryFrom<String> for PinLevel {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let parse = || {
+            let (pin, level) = text.split_once('=')?;
+            let level = match level {
+                "0" => false,
+                "1" => true,
+                _ => return None,
+            };
+            Some(Self { pin: pin.parse().ok()?, level })
+        };
+        parse().ok_or_else(|| format!("{text:?} is not PIN=LEVEL, such as \"PA5=1\""))
+    }
+}
+
+impl fmt::Display for PinLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.pin, u8::from(self.level))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_whole_microseconds_and_at_most_a_day() {
+        let span = |text: &str| Span::try_from(text.to_owned()).map(|span| span.0.as_micros());
+        assert_eq!(span("2s"), Ok(2_000_000));
+        assert_eq!(span("1.5ms"), Ok(1500));
+        assert_eq!(span("24h"), Ok(86_400_000_000));
+        for wrong in ["2", "s", "-1s", "25h", "1 week", "NaNs", ""] {
+            assert!(span(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_input_has_no_time_of_its_own() {
+        let input = |text: &str| InputText::try_from(text.to_owned()).map(|input| input.to_string());
+        assert_eq!(input("PC13=0"), Ok("PC13=0".to_owned()));
+        assert!(input("PC13=0@5s").is_err_and(|error| error.contains("use at or wait")));
+    }
+}
