@@ -380,3 +380,6 @@ fn retained_for(retained: &BTreeMap<String, Message>, wanted: &Subscription) -> 
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;
