@@ -218,7 +218,7 @@ fn fit_descriptors(limits: &mut Limits) -> Vec<LoweredLimit> {
     let lowered = limits.fit_descriptors(available);
     if !lowered.is_empty() {
         let list: Vec<_> = lowered.iter().map(ToString::to_string).collect();
-        tracing::info!(available, lowered = %list.join(", "), "limits lowered: too few file descriptors");
+        tracing::warn!(available, lowered = %list.join(", "), "limits lowered: too few file descriptors");
     }
     lowered
 }

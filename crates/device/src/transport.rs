@@ -373,6 +373,28 @@ fn reason(error: &io::Error) -> String {
         io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => "the connection was reset".to_owned(),
         io::ErrorKind::UnexpectedEof => "closed without TLS close_notify".to_owned(),
+        io::ErrorKind::InvalidData => tls_reason(error),
+        _ => error.to_string(),
+    }
+}
+
+/// Certificate errors in terms of what the operator can change (D323).
+fn tls_reason(error: &io::Error) -> String {
+    use rustls::{AlertDescription, CertificateError, Error};
+    let Some(tls) = error.get_ref().and_then(|error| error.downcast_ref::<Error>()) else {
+        return error.to_string();
+    };
+    match tls {
+        Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
+            "this is not the cloud that made this device's identity: its certificate is of another authority"
+                .into()
+        }
+        Error::AlertReceived(
+            AlertDescription::UnknownCA
+            | AlertDescription::DecryptError
+            | AlertDescription::BadCertificate
+            | AlertDescription::CertificateUnknown,
+        ) => "the cloud refuses this device's certificate: another cloud made this device's identity".into(),
         _ => error.to_string(),
     }
 }

@@ -201,7 +201,10 @@ impl Kernel {
             Event::Time { wall } => self.clock.set(port.now, wall),
             Event::LogTaken { sequence } => self.logging.acknowledge(sequence)?,
             Event::Logging { enabled } => self.logging.set_enabled(enabled),
-            Event::Bye { .. } => self.fail_link(port),
+            Event::Bye { reason } => {
+                self.network.on_bye(reason);
+                self.fail_link(port);
+            }
             Event::Closed { channel, reason } => {
                 let reason = closure_reason(reason);
                 self.channels.disconnect_number(&mut self.notifications, port, channel, reason);

@@ -71,6 +71,7 @@ use interrupts::FastInterrupts;
 use limits::MAX_LOG_MESSAGE;
 use link::DeviceLink;
 pub use link::Violation;
+pub use link::connection::ByeReason;
 use logging::Logging;
 pub use memory::{Memory, MemoryFault};
 use network::Network;
@@ -227,6 +228,11 @@ impl Kernel {
     /// moment a connection is to end until the port has reported its end.
     pub fn wants_link(&self) -> bool {
         self.network.wants_link(self.clock.is_set())
+    }
+
+    /// Why the cloud ended the last connection, if it said so: for the port to report. Taken once.
+    pub fn take_bye(&mut self) -> Option<ByeReason> {
+        self.network.take_bye()
     }
 
     /// When [`LinkInput::Timeout`] is due at the latest; `None` if nothing is timed. Records that wait for an interrupt

@@ -11,6 +11,8 @@ use abi::network::{NetworkReason, NetworkStatus};
 use abi::power::WakeReason;
 use sansio::{Duration, Instant};
 
+use link::connection::ByeReason;
+
 use crate::boot::Boot;
 use crate::limits::{
     DEFAULT_CHECK_IN_INTERVAL, ENHANCED_CALM_FAILURES, MAX_BACKOFF, MIN_BACKOFF, NETWORK_HANDLES,
@@ -60,6 +62,8 @@ pub(crate) struct Network {
     link: LinkState,
     /// Consecutive failures.
     failures: u32,
+    /// Why the cloud said it ends the connection, until the port has asked for it.
+    bye: Option<ByeReason>,
     /// Since when the cloud has been out of reach while wanted.
     unreachable_since: Instant,
     /// Whether the last failure happened over a local link that was up.
@@ -91,6 +95,7 @@ impl Network {
             kernel_reasons: NetworkReason::NOT_CONNECTING,
             link: LinkState::Down,
             failures: 0,
+            bye: None,
             unreachable_since: Instant::ZERO,
             has_carrier: false,
             reported: NetworkStatus::DeliberatelyOffline,
@@ -204,6 +209,20 @@ impl Network {
             self.stop_lingering();
         }
         self.link = LinkState::Closing { failed };
+    }
+
+    /// The cloud says why it ends the connection. A device that may not connect any more pauses as long as after many
+    /// failures (D323).
+    pub(crate) fn on_bye(&mut self, reason: ByeReason) {
+        self.bye = Some(reason);
+        if reason == ByeReason::Revoked {
+            self.failures = self.failures.max(ENHANCED_CALM_FAILURES);
+        }
+    }
+
+    /// Takes the reason of the last `BYE`.
+    pub(crate) fn take_bye(&mut self) -> Option<ByeReason> {
+        self.bye.take()
     }
 
     /// The connection has ended, or the attempt has failed. After a failure the kernel pauses, so that devices do not

@@ -204,6 +204,7 @@ fn a_device_is_listed_and_shown_as_it_connects_and_disconnects() {
     });
 }
 
+/// Shows D323.
 #[test]
 fn a_revoked_device_is_disconnected_by_the_running_cloud_for_good() {
     within(LIMIT, |processes| {
@@ -217,8 +218,9 @@ fn a_revoked_device_is_disconnected_by_the_running_cloud_for_good() {
         let text = fixture.run_ok(processes, &["devices", "revoke", "kitchen", "--yes"]);
         assert!(text.starts_with("revoked kitchen") && text.contains("running cloud"), "{text}");
         cloud.process.out.expect("device disconnected: the device is revoked");
-        let (down, _) = device.out.expect_after(0, "link    down");
-        device.out.expect_after(down, "link    down");
+        let told = "link    down: the cloud has revoked this device or does not know it";
+        let (down, _) = device.out.expect_after(0, told);
+        device.out.expect_after(down, told);
         assert_eq!(fixture.wait_for(processes, "connected", &false.into())["state"], "revoked");
         let again = fixture.run_ok(processes, &["devices", "revoke", "kitchen", "--yes"]);
         assert!(again.contains("already"), "{again}");

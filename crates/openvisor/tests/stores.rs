@@ -101,6 +101,21 @@ fn a_store_that_cannot_be_used_is_refused_with_what_to_do_and_without_its_passwo
     });
 }
 
+/// Shows D324.
+#[test]
+fn a_first_start_that_fails_says_what_it_leaves_behind() {
+    within(LIMIT, |processes| {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("cloud");
+        let store = "postgres://ann@127.0.0.1:1/fleet";
+        let words = ["cloud", "--data", text(&data), "--store", store, "--listen", "127.0.0.1:0"];
+        let (_, _, err) = run(processes, &[], &words);
+        assert!(err.contains("was created with new keys; the next start uses it"), "{err}");
+        let (_, _, err) = run(processes, &[], &words);
+        assert!(!err.contains("was created"), "{err}");
+    });
+}
+
 #[test]
 fn whoever_follows_the_log_of_a_device_is_told_that_it_was_revoked() {
     within(LIMIT, |processes| {

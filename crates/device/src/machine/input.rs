@@ -8,7 +8,7 @@ use std::fmt;
 use std::ops::{Deref, Range};
 
 use armv8m::{Cycles, Register, Watchpoint};
-use kernel::{LinkInput, LinkLoss, Violation};
+use kernel::{ByeReason, LinkInput, LinkLoss, Violation};
 
 use super::{Machine, RunResult, RunState};
 use crate::events::DeviceEvent;
@@ -205,7 +205,10 @@ impl Machine {
             Input::LinkConnecting => self.on_link(DeviceEvent::LinkConnecting, LinkInput::Connecting),
             Input::LinkConnected => self.on_link(DeviceEvent::LinkUp, LinkInput::Connected),
             Input::LinkLost { kind, cause } => {
-                let down = DeviceEvent::LinkDown { cause: bounded(cause).to_owned() };
+                let bye = self.enter_kernel(|kernel, _| kernel.take_bye());
+                let cause =
+                    bye.map_or_else(|| bounded(cause).to_owned(), |reason| bye_text(reason).to_owned());
+                let down = DeviceEvent::LinkDown { cause };
                 self.on_link(down, LinkInput::Lost(*kind));
             }
             Input::Received(bytes) => return self.receive(bytes).map_err(InputError::Violation),
@@ -350,4 +353,21 @@ impl sansio::StateMachine for Machine {
 
 fn bounded(cause: &str) -> &str {
     &cause[..cause.floor_char_boundary(MAX_CAUSE)]
+}
+/// What the reason of a `BYE` means for whoever looks after the device (D323).
+fn bye_text(reason: ByeReason) -> &'static str {
+    match reason {
+        ByeReason::Done => "the cloud ended it",
+        ByeReason::Version => "the cloud speaks another version of the link",
+        ByeReason::Violation => "the cloud ended it because of a violation of the link's rules",
+        ByeReason::Replaced => "replaced by another connection with this device's identity",
+        ByeReason::ShuttingDown => "the cloud is shutting down",
+        ByeReason::Revoked => {
+            "the cloud has revoked this device or does not know it; to connect again it must be provisioned again"
+        }
+        ByeReason::Keepalive => "the cloud received nothing for too long",
+        ByeReason::Overloaded => "overloaded: the cloud has no room for the device now",
+        ByeReason::Internal => "the cloud cannot serve the device because of an error of its own",
+        ByeReason::Other(_) => "the cloud ended it for a reason that this version does not know",
+    }
 }

@@ -202,13 +202,15 @@ fn a_port_without_a_listener_is_reported() {
     assert_eq!(loss.text, format!("cloud at 127.0.0.1:{port}: connection refused"));
 }
 
+/// Shows D323.
 #[test]
 fn a_cloud_of_another_authority_is_turned_away() {
     let (ours, other) = (Authority::new(), Authority::new());
     let server = Server::start(&other, ALPN, 1, echo);
     let client = Client::new(&ours, &server.address);
     let loss = client.loss(&mut client.connector.connect());
-    assert!(loss.text.contains("certificate"), "{}", loss.text);
+    let expected = "not the cloud that made this device's identity";
+    assert!(loss.text.contains(expected), "{}", loss.text);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod limits_help;
+mod warnings;
 
 use std::net::SocketAddr;
 
@@ -29,11 +30,17 @@ pub(super) async fn run(arguments: CloudArguments) -> Result<(), Failure> {
     let level = arguments.log_level.unwrap_or(if arguments.quiet { Level::Info } else { Level::Warn });
     logging::start(level, arguments.log_format);
     process::warn_if_root();
+    warnings::warn(&config, !arguments.names.is_empty());
     let hosts = config.hosts.join(", ");
     let destinations = destinations_summary(&config.destinations);
     let timeline = Timeline::on_stdout(Format::from_flag(arguments.json));
     let stop = StopSignal::listen()?;
-    let cloud = ::cloud::Cloud::start(config).await?;
+    let is_first = !warnings::is_complete(&arguments.data);
+    let cloud = ::cloud::Cloud::start(config).await.inspect_err(|_| {
+        if is_first {
+            warnings::warn_of_new_folder(&arguments.data);
+        }
+    })?;
     let events = (!arguments.quiet).then(|| cloud.events());
     timeline.add(Source::Cloud, format!("listening on {}", cloud.address()));
     timeline.add(Source::Cloud, destinations);

@@ -71,3 +71,18 @@ fn every_commands_help_has_an_example_and_the_exit_codes_are_in_the_first_one() 
         assert!(help.contains("  openvisor "), "{help}");
     }
 }
+
+#[test]
+fn the_unit_for_systemd_starts_the_cloud_with_options_that_exist() {
+    let unit = include_str!("../../../../../packaging/openvisor.service");
+    let environment = include_str!("../../../../../packaging/openvisor.env");
+    let value = |text: &str, name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)).expect(name);
+        line.trim_matches('"').to_owned()
+    };
+    let (data, more) = (value(environment, "OPENVISOR_DATA="), value(environment, "OPENVISOR_ARGUMENTS="));
+    let command = value(unit, "ExecStart=").replace("$OPENVISOR_ARGUMENTS", &more) + " --data " + &data;
+    let parsed = Arguments::try_parse_from(command.split_whitespace());
+    assert!(parsed.is_ok_and(|parsed| matches!(parsed.command, Command::Cloud(_))), "{command}");
+    assert!(unit.lines().any(|line| line == "WantedBy=multi-user.target"));
+}

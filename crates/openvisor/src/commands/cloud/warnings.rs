@@ -1,0 +1,66 @@
+//! Warnings at the start of a cloud (D324).
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use ::cloud::Config;
+
+/// Logs a warning for everything that is exposed, and for a cloud that no device elsewhere accepts.
+pub(super) fn warn(config: &Config, has_names: bool) {
+    for warning in warnings(config.listen, config.metrics, has_names) {
+        tracing::warn!("{warning}");
+    }
+}
+
+fn warnings(listen: SocketAddr, metrics: Option<SocketAddr>, has_names: bool) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if listen.ip().is_unspecified() && !has_names {
+        warnings.push(format!(
+            "--listen {listen} without --name: the certificate names localhost, 127.0.0.1 and ::1 only, so that no \
+             device on another machine can connect; add --name HOST with the name or address that devices use"
+        ));
+    }
+    if let Some(metrics) = metrics.filter(|metrics| !metrics.ip().is_loopback()) {
+        warnings.push(format!(
+            "--metrics {metrics}: whoever can reach this address can read health and metrics, without a password; \
+             use 127.0.0.1, or let a firewall admit the collector only"
+        ));
+    }
+    warnings
+}
+
+/// Whether the data folder is complete.
+pub(super) fn is_complete(data: &Path) -> bool {
+    data.join("VERSION").exists()
+}
+
+/// Says that a first start that failed has left a data folder.
+pub(super) fn warn_of_new_folder(data: &Path) {
+    if is_complete(data) {
+        let data = data.display();
+        tracing::warn!("the data folder {data} was created with new keys; the next start uses it");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Shows D324.
+    #[test]
+    fn what_is_exposed_or_unreachable_is_warned_of() {
+        let count = |listen: &str, metrics: Option<&str>, has_names| {
+            let metrics = metrics.map(|metrics| metrics.parse().unwrap());
+            warnings(listen.parse().unwrap(), metrics, has_names).len()
+        };
+        assert_eq!(count("127.0.0.1:7883", Some("127.0.0.1:7884"), false), 0);
+        assert_eq!(
+            count("192.0.2.7:7883", Some("[::1]:7884"), false),
+            0,
+            "its certificate names the address"
+        );
+        assert_eq!(count("0.0.0.0:7883", None, true), 0);
+        assert_eq!(count("0.0.0.0:7883", None, false), 1);
+        assert_eq!(count("[::]:7883", Some("0.0.0.0:7884"), false), 2);
+    }
+}
