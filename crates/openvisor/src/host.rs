@@ -10,6 +10,7 @@ pub(crate) mod observed_device;
 pub(crate) mod outbound;
 pub(crate) mod platform;
 pub(crate) mod process;
+pub(crate) mod recording;
 pub(crate) mod serial_lines;
 pub(crate) mod signals;
 pub(crate) mod test_report;

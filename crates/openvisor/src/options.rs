@@ -5,6 +5,7 @@
 mod cloud_data;
 mod debugging;
 mod outbound;
+mod recording;
 mod run;
 mod settings;
 mod show;
@@ -15,6 +16,7 @@ mod wiring;
 pub(crate) use cloud_data::{CloudDataOptions, CloudFolderOptions};
 pub(crate) use debugging::{DebuggingOptions, TraceFormat};
 pub(crate) use outbound::{AllowOption, OutboundOptions};
+pub(crate) use recording::RecordingOptions;
 pub(crate) use run::{FactoryTestOption, ImageOptions, PaceOptions};
 pub(crate) use settings::{AccountSettingsOptions, SettingsOptions};
 pub(crate) use show::ShowOptions;

@@ -122,3 +122,53 @@ fn a_junit_report_has_the_result_the_backtrace_and_the_log() {
         assert_eq!(ended(processes, &nowhere).0, 2);
     });
 }
+
+/// Shows D140, D263.
+#[test]
+fn a_run_is_recorded_and_replayed_with_a_trace() {
+    within(LIMIT, |processes| {
+        let folder = tempfile::tempdir().unwrap();
+        let [file, trace] = ["run.ovrec", "trace.txt"].map(|name| folder.path().join(name));
+        let words = ["run", SAMPLE, "--until", "network: connected", "--quiet"];
+        let more = ["--record", text(&file), "--deterministic", "any text"];
+        let (code, logged, err) = ended(processes, &[&words[..], &more].concat());
+        assert_eq!(code, 0, "{err}");
+        let words = ["run", SAMPLE, "--replay", text(&file), "--trace", text(&trace)];
+        let (code, out, err) = ended(processes, &words);
+        assert_eq!(code, 0, "{err}");
+        assert!(err.contains("replayed exactly"), "{err}");
+        assert_eq!(out, logged);
+        let calls = std::fs::read_to_string(&trace).unwrap();
+        assert!(calls.contains("mvRequestNetwork(params={version=1,"), "{calls}");
+        assert!(!calls.contains("lost"), "{calls}");
+        for (option, value) in [("--config", "a=b"), ("--time-scale", "2"), ("--allow", "10.0.0.0/8")] {
+            let (code, _, err) = ended(processes, &["run", SAMPLE, "--replay", text(&file), option, value]);
+            assert_eq!(code, 2, "{err}");
+            assert!(err.contains(&format!("{option} has no effect in a replay")), "{err}");
+        }
+    });
+}
+
+/// Shows D140, D260, D261.
+#[test]
+fn a_crash_of_a_run_is_replayed_from_its_recording() {
+    within(LIMIT, |processes| {
+        let folder = tempfile::tempdir().unwrap();
+        let [file, trace] = ["crash.ovrec", "trace.json"].map(|name| folder.path().join(name));
+        let words = ["run", DEBUGGED, "--until", "never logged", "--record", text(&file)];
+        assert_eq!(ended(processes, &words).0, 5);
+        let replay = ["run", DEBUGGED, "--replay", text(&file), "--quiet", "--trace", text(&trace)];
+        let (code, _, err) = ended(processes, &replay);
+        assert_eq!(code, 5, "{err}");
+        assert!(err.contains("read_word at sdk/tests/apps/debugged/main.c:"), "{err}");
+        let events: serde_json::Value = serde_json::from_slice(&std::fs::read(&trace).unwrap()).unwrap();
+        assert!(events.to_string().contains("mvNoOp"), "{events}");
+        let (code, _, err) =
+            ended(processes, &["run", DEBUGGED, "--replay", text(&file), "--fail-on", "round"]);
+        assert!(code == 1 || code == 5, "{err}");
+        let until = ["run", DEBUGGED, "--replay", text(&file), "--allow-crashes", "--until", "never logged"];
+        let (code, _, err) = ended(processes, &until);
+        assert_eq!(code, 6, "{err}");
+        assert!(err.contains("no line matched --until never logged in the recording"), "{err}");
+    });
+}

@@ -102,6 +102,8 @@ pub struct Entry {
 pub struct Tracer {
     queue: Option<SyncSender<Entry>>,
     lost: Arc<AtomicU64>,
+    /// Adding an entry waits until there is room.
+    is_lossless: bool,
     done: Receiver<()>,
 }
 
@@ -122,12 +124,22 @@ impl Tracer {
             writer::write_all(&entries, &counted, outputs);
             let _ = finished.send(());
         })?;
-        Ok(Self { queue: Some(queue), lost, done })
+        Ok(Self { queue: Some(queue), lost, is_lossless: false, done })
+    }
+
+    /// The same tracer without losses: adding an entry waits for the disk. For what has no clock, such as a replay.
+    pub fn lossless(mut self) -> Self {
+        self.is_lossless = true;
+        self
     }
 
     /// Adds an entry, or counts it as lost.
     pub fn put(&self, entry: Entry) {
-        if self.queue.as_ref().is_none_or(|queue| queue.try_send(entry).is_err()) {
+        let add = |queue: &SyncSender<Entry>| match self.is_lossless {
+            true => queue.send(entry).is_ok(),
+            false => queue.try_send(entry).is_ok(),
+        };
+        if !self.queue.as_ref().is_some_and(add) {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }

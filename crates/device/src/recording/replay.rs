@@ -10,7 +10,9 @@ use sansio::drive;
 
 use super::format::{self, Header, wiring};
 use super::{DIGEST, Entry, EventDigest, Position, Record, RecordingError, checksum};
-use crate::events::DeviceEvent;
+use crate::debug::symbols::Symbols;
+use crate::debug::trace::Tracer;
+use crate::events::{DeviceEvent, PinFilter};
 use crate::image::Image;
 use crate::machine::{Machine, Provisioning, RunResult, RunState, Settings};
 use crate::memory_map::CYCLES_PER_MICRO;
@@ -119,6 +121,19 @@ impl Replay {
             chunk: vec![0; CHUNK].into_boxed_slice(),
             sent: Vec::new(),
         })
+    }
+
+    /// Names functions in crash reports by `symbols`, and writes a trace, which is complete: the replay waits for it.
+    pub fn debug(&mut self, symbols: Option<Symbols>, tracer: Option<Tracer>) {
+        self.machine.set_symbols(symbols);
+        if let Some(tracer) = tracer {
+            self.machine.trace_to(tracer.lossless());
+        }
+    }
+
+    /// Reports these pins, as [`Machine::report_pins`].
+    pub fn report_pins(&mut self, pins: PinFilter) {
+        self.machine.report_pins(pins);
     }
 
     /// Guest time in cycles.

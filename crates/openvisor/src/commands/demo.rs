@@ -21,6 +21,7 @@ use crate::host::folder::Folder;
 use crate::host::observed_device::Observation;
 use crate::host::outbound::Outbound;
 use crate::host::platform::{Platform, PlatformConfig, PlatformEvent};
+use crate::host::recording::Recording;
 use crate::host::signals::StopSignal;
 use crate::host::wiring::Wiring;
 use crate::host::{application, debugging};
@@ -191,6 +192,7 @@ fn platform_config(arguments: &DemoArguments) -> Result<PlatformConfig, Failure>
         debugging: debugging::open(&arguments.debugging, None)?,
         folder: Folder::open(arguments.data.as_deref())?,
         time_scale: arguments.pace.time_scale,
+        recording: Recording::default(),
         device_end: None,
         pins: PinFilter::None,
         factory_test: false,

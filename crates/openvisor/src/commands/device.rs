@@ -3,17 +3,15 @@
 mod arguments;
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use ::device::Options;
 use ::device::application::Application;
-use ::device::entropy::Seed;
 use ::device::identity::Identity;
-use ::device::recording::{Recorder, Status};
 
+use super::replay::{self, ReplayConfig};
 use crate::host::address::parse_cloud_address;
 use crate::host::observed_device::{Observation, ObservedDevice};
+use crate::host::recording::Recording;
 use crate::host::signals::{StopSignal, elapsed};
 use crate::host::test_report::TestReport;
 use crate::host::verdict::{Ending, Verdict};
@@ -40,10 +38,12 @@ async fn run_to_end(arguments: &DeviceArguments, verdict: &mut Verdict) -> Resul
     let application = application::load(&image.image, image.signer.as_deref())?;
     let signature = application::signature_line(&application, image.signer.is_some());
     if let Some(recording) = &arguments.recording.replay {
-        return replay(recording, application, arguments, verdict).await;
+        return replay::run(replay_config(arguments, recording, application), verdict).await;
     }
     let (mut options, readers) = options(arguments, application)?;
-    let recording = start_recording(&mut options, arguments)?;
+    let recording = Recording::create(&arguments.recording)?;
+    let status = recording.status();
+    (options.seed, options.recorder) = (recording.seed, recording.recorder);
     let stop = StopSignal::listen()?;
     let timeline = Timeline::on_stdout(Format::from_flag(arguments.json));
     debugging::announce(&options.debugging, &timeline);
@@ -66,73 +66,27 @@ async fn run_to_end(arguments: &DeviceArguments, verdict: &mut Verdict) -> Resul
         show_one(&observation, &timeline, &arguments.show);
     }
     let ending = ending?;
-    check_recording(recording)?;
+    status.check()?;
     verdict.result(ending)
 }
 
-/// Applies `--record` and `--deterministic`.
-fn start_recording(options: &mut Options, arguments: &DeviceArguments) -> Result<Option<Status>, Failure> {
-    let recording = &arguments.recording;
-    options.seed = recording.deterministic.as_deref().map(Seed::of_text);
-    let Some(path) = &recording.record else { return Ok(None) };
-    let recorder = Recorder::create(path).map_err(|error| {
-        Failure::environment(format!("--record: cannot write {}: {error}", path.display()))
-    })?;
-    let status = recorder.status();
-    options.recorder = Some(recorder);
-    Ok(Some(status))
-}
-
-/// Whether the recording was written completely.
-fn check_recording(recording: Option<Status>) -> Result<(), Failure> {
-    match recording.and_then(|status| status.take_failure()) {
-        Some(error) => {
-            Err(Failure::environment(format!("the recording is incomplete, a write failed: {error}"))
-                .hint("it can be replayed up to that point"))
-        }
-        None => Ok(()),
-    }
-}
-
-/// Replays on a thread of its own, which it keeps busy; a signal ends it between two steps.
-async fn replay(
-    recording: &Path,
+fn replay_config<'a>(
+    arguments: &'a DeviceArguments,
+    recording: &'a Path,
     application: Application,
-    arguments: &DeviceArguments,
-    verdict: &mut Verdict,
-) -> Result<(), Failure> {
-    let attachments = Wiring::read(&arguments.wiring)?.into_attachments();
-    let stop = StopSignal::listen()?;
-    let is_stopping = Arc::new(AtomicBool::new(false));
-    let set_stopping = is_stopping.clone();
-    // A replay is faster than any reader, and must not drop lines: its thread waits for the reader, until there is a
-    // signal.
-    let timeline = Timeline::on_stdout(Format::from_flag(arguments.json)).lossless();
-    let out = timeline.output().clone();
-    let drained = out.clone();
-    let signals = stop.clone();
-    tokio::spawn(async move {
-        signals.received().await;
-        set_stopping.store(true, Ordering::Relaxed);
-        out.stop_waiting();
-    });
-    let recording = recording.to_owned();
-    let mut observed = Verdict::new(&arguments.verdict, arguments.factory_test.factory_test);
-    let replayed = tokio::task::spawn_blocking(move || {
-        let is_stopping = || is_stopping.load(Ordering::Relaxed) || timeline.has_failed();
-        let image = &application.image;
-        let ending =
-            super::replay::run(&recording, image, attachments, &timeline, is_stopping, &mut observed);
-        (ending, observed)
-    });
-    let (ending, observed) = replayed.await.map_err(|_| Failure::failed("the replay has panicked"))?;
-    *verdict = observed;
-    let result = ending.and_then(|ending| verdict.result(ending));
-    tokio::select! {
-        () = drained.drained() => {}
-        () = stop.received() => {}
+) -> ReplayConfig<'a> {
+    ReplayConfig {
+        recording,
+        application,
+        image: &arguments.application.image,
+        wiring: &arguments.wiring,
+        debugging: &arguments.debugging,
+        show: &arguments.show,
+        conditions: &arguments.verdict,
+        is_factory_test: arguments.factory_test.factory_test,
+        timeline: Timeline::on_stdout(Format::from_flag(arguments.json)),
+        log: None,
     }
-    result
 }
 
 /// Reads all options before anything is started.

@@ -1,84 +1,194 @@
-//! `openvisor device --replay`: runs a recording again.
+//! `--replay` of `openvisor run` and `openvisor device`: runs a recording again.
 
-use std::path::Path;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use ::device::application::Application;
 use ::device::events::DeviceEvent;
-use ::device::image::Image;
 use ::device::memory_map::CYCLES_PER_MICRO;
 use ::device::recording::{self, RecordingError, Replay, Turn};
-use ::device::wiring::Attachment;
 use link::connection::LogHead;
 use link::header::Header;
 use link::kind::to_cloud;
 use tokio::time::Instant;
 
+use crate::host::debugging;
 use crate::host::serial_lines::SerialLines;
+use crate::host::signals::StopSignal;
 use crate::host::verdict::{Ending, Verdict};
+use crate::host::wiring::Wiring;
+use crate::options::{DebuggingOptions, ShowOptions, VerdictOptions, WiringOptions};
+use crate::output::Output;
 use crate::output::event_output;
 use crate::output::exit::Failure;
-use crate::output::timeline::{Source, Timeline};
+use crate::output::timeline::{Source, Timeline, stdout_line};
 
-/// Runs the recording in the file `path` to its end. The lines have guest time.
-pub(super) fn run(
-    path: &Path,
-    image: &Image,
-    attachments: Vec<Attachment>,
-    timeline: &Timeline,
-    is_stopping: impl Fn() -> bool,
-    verdict: &mut Verdict,
-) -> Result<Ending, Failure> {
-    let mut replay =
-        Replay::open(path, image, attachments, false).map_err(|error| recording_failure(path, &error))?;
-    let (mut log, mut serial) = (LogFrames::default(), SerialLines::default());
-    loop {
-        let turn = replay.turn();
-        show(&mut replay, &mut log, &mut serial, timeline, verdict);
-        if let Turn::Ended(ending) = turn {
-            show_all(guest_time(replay.now()), &serial.drain(), timeline, verdict);
-            return result(path, ending, timeline);
-        }
-        if is_stopping() {
-            timeline.add_at(
-                guest_time(replay.now()),
-                Source::Device,
-                "replay stopped before the end of the recording",
-            );
-            return Ok(Ending::Interrupted);
-        }
-        if verdict.is_decided() {
-            return Ok(Ending::Decided);
-        }
-    }
+/// What is replayed, and what becomes of it.
+pub(super) struct ReplayConfig<'a> {
+    pub(super) recording: &'a Path,
+    pub(super) application: Application,
+    /// The image's file, for symbols.
+    pub(super) image: &'a Path,
+    pub(super) wiring: &'a WiringOptions,
+    pub(super) debugging: &'a DebuggingOptions,
+    pub(super) show: &'a ShowOptions,
+    pub(super) conditions: &'a VerdictOptions,
+    pub(super) is_factory_test: bool,
+    pub(super) timeline: Timeline,
+    /// Where the application's log lines go; without it they go to the timeline.
+    pub(super) log: Option<&'static Output>,
 }
 
-fn show(
-    replay: &mut Replay,
-    log: &mut LogFrames,
-    serial: &mut SerialLines,
-    timeline: &Timeline,
-    verdict: &mut Verdict,
-) {
-    let at = guest_time(replay.now());
-    for event in replay.take_events() {
-        match event {
-            DeviceEvent::Serial { port, bytes } => {
-                show_all(at, &serial.push(port, &bytes, Instant::now()), timeline, verdict);
+/// Replays on a thread of its own, which it keeps busy; a signal ends it between two steps.
+pub(super) async fn run(config: ReplayConfig<'_>, verdict: &mut Verdict) -> Result<(), Failure> {
+    let stop = StopSignal::listen()?;
+    let is_stopping = Arc::new(AtomicBool::new(false));
+    let set_stopping = is_stopping.clone();
+    // A replay is faster than any reader, and must not drop lines: its thread waits for the reader, until there is a
+    // signal.
+    let timeline = config.timeline.lossless();
+    let outputs: Vec<Output> = config.log.into_iter().chain([timeline.output()]).cloned().collect();
+    let stopped = outputs.clone();
+    let signals = stop.clone();
+    tokio::spawn(async move {
+        signals.received().await;
+        set_stopping.store(true, Ordering::Relaxed);
+        stopped.iter().for_each(Output::stop_waiting);
+    });
+    let attachments = Wiring::read(config.wiring)?.into_attachments();
+    let path = config.recording.to_owned();
+    let replay = Replay::open(&path, &config.application.image, attachments, false);
+    let mut replay = replay.map_err(|error| recording_failure(&path, &error))?;
+    let debugging = debugging::open(config.debugging, Some(config.image))?;
+    debugging::announce(&debugging, &timeline);
+    replay.debug(debugging.symbols, debugging.tracer);
+    replay.report_pins(config.show.pins());
+    let mut player = Player {
+        replay,
+        path,
+        timeline,
+        log: config.log,
+        shows_led: config.show.shows(&DeviceEvent::Led { on: true }),
+        frames: LogFrames::default(),
+        serial: SerialLines::default(),
+        end: config.conditions.device_seconds,
+        deadline: config.conditions.timeout.map(|limit| Instant::now() + limit),
+        verdict: Verdict::new(config.conditions, config.is_factory_test),
+    };
+    let replayed = tokio::task::spawn_blocking(move || {
+        let ending = player.run(&|| is_stopping.load(Ordering::Relaxed));
+        (ending, player.verdict)
+    });
+    let (ending, observed) = replayed.await.map_err(|_| Failure::failed("the replay has panicked"))?;
+    *verdict = observed;
+    for output in &outputs {
+        tokio::select! {
+            () = output.drained() => {}
+            () = stop.received() => {}
+        }
+    }
+    verdict.result(ending?)
+}
+
+/// A replay, and what is shown of it.
+struct Player {
+    replay: Replay,
+    path: PathBuf,
+    timeline: Timeline,
+    log: Option<&'static Output>,
+    shows_led: bool,
+    frames: LogFrames,
+    serial: SerialLines,
+    /// The device's time at which it ends at the latest.
+    end: Option<Duration>,
+    deadline: Option<Instant>,
+    verdict: Verdict,
+}
+
+impl Player {
+    /// Runs the recording to its end. The lines have guest time.
+    fn run(&mut self, is_stopping: &dyn Fn() -> bool) -> Result<Ending, Failure> {
+        loop {
+            let turn = self.replay.turn();
+            self.show();
+            if let Turn::Ended(ending) = turn {
+                let rest = self.serial.drain();
+                self.show_all(&rest);
+                return result(&self.path, ending, &self.timeline);
             }
-            event => show_all(at, &[event], timeline, verdict),
+            if self.end.is_some_and(|end| self.at() >= end) {
+                self.show_all(&[DeviceEvent::EndReached]);
+            }
+            if self.verdict.is_decided() {
+                return Ok(Ending::Decided);
+            }
+            if self.timeline.has_failed() || self.log.is_some_and(Output::has_failed) {
+                return Ok(Ending::OutputClosed);
+            }
+            if is_stopping() {
+                let text = "replay stopped before the end of the recording";
+                self.timeline.add_at(self.at(), Source::Device, text);
+                return Ok(Ending::Interrupted);
+            }
+            if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return Ok(Ending::TimedOut);
+            }
         }
     }
-    for line in log.lines(&replay.take_sent()) {
-        verdict.observe_line(&line);
-        timeline.add_at(at, Source::App, line);
-    }
-}
 
-fn show_all(at: Duration, events: &[DeviceEvent], timeline: &Timeline, verdict: &mut Verdict) {
-    for event in events {
-        verdict.observe_event(event);
-        let (source, text) = event_output::device_line(event);
-        timeline.add_at(at, source, text);
+    fn at(&self) -> Duration {
+        guest_time(self.replay.now())
+    }
+
+    fn show(&mut self) {
+        for event in self.replay.take_events() {
+            match event {
+                DeviceEvent::Serial { port, bytes } => {
+                    let lines = self.serial.push(port, &bytes, Instant::now());
+                    self.show_all(&lines);
+                }
+                event => self.show_all(&[event]),
+            }
+        }
+        for line in self.frames.lines(&self.replay.take_sent()) {
+            self.verdict.observe_line(&String::from_utf8_lossy(&line));
+            self.show_line(&line);
+        }
+    }
+
+    /// Shows a line of the application's.
+    fn show_line(&self, line: &[u8]) {
+        match self.log {
+            Some(log) => {
+                let line = stdout_line(std::io::stdout().is_terminal(), line);
+                // The loop ends when this fails.
+                let _ = log.send_blocking(&line);
+            }
+            None => self.timeline.add_at(self.at(), Source::App, String::from_utf8_lossy(line)),
+        }
+    }
+
+    fn show_all(&mut self, events: &[DeviceEvent]) {
+        events.iter().for_each(|event| self.verdict.observe_event(event));
+        let at = self.at();
+        for event in events {
+            match event {
+                DeviceEvent::Led { .. } if !self.shows_led => {}
+                DeviceEvent::Crashed(crash) => debugging::report_crash_at(at, crash, &self.timeline),
+                DeviceEvent::Faulted { .. } => {
+                    let (source, text) = event_output::device_line(event);
+                    self.timeline.add_error_at(at, source, text);
+                }
+                DeviceEvent::TestLog { text } => self.show_line(text),
+                event => {
+                    let (source, text) = event_output::device_line(event);
+                    self.timeline.add_at(at, source, text);
+                }
+            }
+        }
     }
 }
 
@@ -103,7 +213,7 @@ fn recording_failure(path: &Path, error: &RecordingError) -> Failure {
         RecordingError::OtherImage => failure.hint("use the image that ran when it was recorded"),
         RecordingError::Wiring(_) => failure.hint("attach the same to the device as when it was recorded"),
         RecordingError::Version(_) => failure.hint("use the version of openvisor that recorded it"),
-        _ => failure.hint("record with: openvisor device IMAGE ... --record FILE"),
+        _ => failure.hint("record with --record FILE, of `openvisor run` or `openvisor device`"),
     }
 }
 
@@ -120,7 +230,7 @@ struct LogFrames {
 
 impl LogFrames {
     /// Adds `bytes`, and returns the lines that are complete.
-    fn lines(&mut self, bytes: &[u8]) -> Vec<String> {
+    fn lines(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
         self.unread.extend(bytes);
         let mut lines = Vec::new();
         while let Ok(Some((header, start))) = Header::decode(&self.unread) {
@@ -135,9 +245,9 @@ impl LogFrames {
     }
 }
 
-fn log_text(body: &[u8]) -> Option<String> {
+fn log_text(body: &[u8]) -> Option<Vec<u8>> {
     let (_, text) = LogHead::decode(body).ok()?;
-    Some(String::from_utf8_lossy(text).trim_end_matches('\n').to_owned())
+    Some(text.strip_suffix(b"\n").unwrap_or(text).to_vec())
 }
 
 #[cfg(test)]
@@ -151,7 +261,7 @@ mod tests {
         for cut in 0..bytes.len() {
             let mut log = LogFrames::default();
             let lines = [log.lines(&bytes[..cut]), log.lines(&bytes[cut..])].concat();
-            assert_eq!(lines, ["hello", "again"], "{cut}");
+            assert_eq!(lines, [b"hello", b"again"], "{cut}");
         }
     }
 }

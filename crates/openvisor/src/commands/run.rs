@@ -3,15 +3,19 @@
 mod arguments;
 
 use std::io::{self, IsTerminal};
+use std::path::Path;
 
 use ::cloud::destinations::Destinations;
 use ::cloud::events::EventKind;
+use ::device::clock::TimeScale;
 use ::device::events::DeviceEvent;
 
+use super::replay::{self, ReplayConfig};
 use crate::host::folder::Folder;
 use crate::host::observed_device::Observation;
 use crate::host::outbound::Outbound;
 use crate::host::platform::{Platform, PlatformConfig, PlatformEvent};
+use crate::host::recording::Recording;
 use crate::host::signals::{StopSignal, elapsed};
 use crate::host::test_report::TestReport;
 use crate::host::verdict::{Ending, Verdict};
@@ -37,7 +41,11 @@ pub(super) async fn run(arguments: RunArguments) -> Result<(), Failure> {
 async fn run_to_end(arguments: &RunArguments, verdict: &mut Verdict) -> Result<(), Failure> {
     let format = if arguments.quiet { Format::Silent } else { Format::from_flag(arguments.json) };
     let timeline = Timeline::on_stderr(format);
+    if let Some(recording) = &arguments.recording.replay {
+        return replay::run(replay_config(arguments, recording, timeline)?, verdict).await;
+    }
     let config = platform_config(arguments)?;
+    let recording = config.recording.status();
     let signature = application::signature_line(&config.application, arguments.application.signer.is_some());
     let stop = StopSignal::listen()?;
     debugging::announce(&config.debugging, &timeline);
@@ -66,7 +74,53 @@ async fn run_to_end(arguments: &RunArguments, verdict: &mut Verdict) -> Result<(
         // The end of the process still writes what is queued, as long as the reader makes progress.
         () = stop.received() => {}
     }
-    ending.and_then(|ending| verdict.result(ending))
+    let ending = ending?;
+    recording.check()?;
+    verdict.result(ending)
+}
+
+/// A replay has everything from its recording; the application's log lines go where they go in a run.
+fn replay_config<'a>(
+    arguments: &'a RunArguments,
+    recording: &'a Path,
+    timeline: Timeline,
+) -> Result<ReplayConfig<'a>, Failure> {
+    if let Some(option) = without_effect(arguments) {
+        return Err(Failure::bad_input(format!("{option} has no effect in a replay"))
+            .hint("the recording has all that reached the device; leave the option out"));
+    }
+    let image = &arguments.application;
+    Ok(ReplayConfig {
+        recording,
+        application: application::load(&image.image, image.signer.as_deref())?,
+        image: &image.image,
+        wiring: &arguments.wiring,
+        debugging: &arguments.debugging,
+        show: &arguments.show,
+        conditions: &arguments.verdict,
+        is_factory_test: arguments.factory_test.factory_test,
+        timeline,
+        log: Some(output::raw_stdout()),
+    })
+}
+
+/// An option that a replay would ignore, if one is given.
+fn without_effect(arguments: &RunArguments) -> Option<&'static str> {
+    let (own, account) = (&arguments.settings, &arguments.account_settings);
+    let outbound = &arguments.outbound;
+    let given = [
+        (!own.configs.is_empty(), "--config"),
+        (!own.secrets.is_empty(), "--secret"),
+        (!account.account_configs.is_empty(), "--account-config"),
+        (!account.account_secrets.is_empty(), "--account-secret"),
+        (!arguments.allow.allow.is_empty(), "--allow"),
+        (!outbound.resolve.is_empty(), "--resolve"),
+        (!outbound.authorities.is_empty(), "--cacert"),
+        (!outbound.tls_ports.is_empty(), "--tls-port"),
+        (!outbound.plain_ports.is_empty(), "--plain-port"),
+        (arguments.pace.time_scale != TimeScale::ONE, "--time-scale"),
+    ];
+    given.into_iter().find_map(|(is_given, option)| is_given.then_some(option))
 }
 
 /// Reads all options before anything is created.
@@ -81,6 +135,7 @@ fn platform_config(arguments: &RunArguments) -> Result<PlatformConfig, Failure> 
         debugging: debugging::open(&arguments.debugging, Some(&image.image))?,
         time_scale: arguments.pace.time_scale,
         device_end: arguments.verdict.device_seconds,
+        recording: Recording::create(&arguments.recording)?,
         pins: arguments.show.pins(),
         factory_test: arguments.factory_test.factory_test,
     })

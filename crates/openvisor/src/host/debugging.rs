@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use device::debug::Debugging;
 use device::debug::backtrace::Frame;
@@ -79,7 +80,12 @@ pub(crate) fn announce(debugging: &Debugging, timeline: &Timeline) {
 
 /// Reports a crash: as lines of text, or as one JSON object.
 pub(crate) fn report_crash(crash: &Crash, timeline: &Timeline) {
-    timeline.add_report(Source::Device, &crash.lines(), "crash", &crash_fields(crash));
+    report_crash_at(timeline.elapsed(), crash, timeline);
+}
+
+/// The same with a given time.
+pub(crate) fn report_crash_at(at: Duration, crash: &Crash, timeline: &Timeline) {
+    timeline.add_report(at, Source::Device, &crash.lines(), "crash", &crash_fields(crash));
 }
 
 fn crash_fields(crash: &Crash) -> Value {

@@ -18,6 +18,7 @@ use crate::host::folder::Folder;
 use crate::host::local_cloud;
 use crate::host::observed_device::{Observation, ObservedDevice};
 use crate::host::outbound::Outbound;
+use crate::host::recording::Recording;
 use crate::host::wiring::Wiring;
 use crate::operate::settings::{self, Setting};
 use crate::output::event_output::{self, Line};
@@ -35,6 +36,8 @@ pub(crate) struct PlatformConfig {
     pub(crate) debugging: Debugging,
     pub(crate) wiring: Wiring,
     pub(crate) time_scale: TimeScale,
+    /// The seed of the device's random numbers, and where its inputs are recorded.
+    pub(crate) recording: Recording,
     /// The time of the device's clock after which it stops.
     pub(crate) device_end: Option<Duration>,
     /// Pins whose changes are reported.
@@ -93,6 +96,8 @@ impl Platform {
             time_scale: config.time_scale,
             pins: config.pins,
             end: config.device_end,
+            seed: config.recording.seed,
+            recorder: config.recording.recorder,
             ..Options::new(local_cloud::address(&cloud), identity, application)
         };
         options.provisioning.factory_test = config.factory_test;

@@ -133,20 +133,32 @@ impl Timeline {
 
     /// Adds several lines about an error, or one JSON object with `fields` under `name`. The first line is for the
     /// object only.
-    pub(crate) fn add_report(&self, source: Source, lines: &[String], name: &str, fields: &Value) {
+    pub(crate) fn add_report(
+        &self,
+        at: Duration,
+        source: Source,
+        lines: &[String],
+        name: &str,
+        fields: &Value,
+    ) {
         match self.form {
-            Format::Text => lines.iter().skip(1).for_each(|line| self.add(source, line)),
-            Format::Json => self.write(&json_report(self.elapsed(), source, lines, (name, fields))),
-            Format::Silent => lines.iter().skip(1).for_each(|line| self.add_error(source, line)),
+            Format::Text => lines.iter().skip(1).for_each(|line| self.add_at(at, source, line)),
+            Format::Json => self.write(&json_report(at, source, lines, (name, fields))),
+            Format::Silent => lines.iter().skip(1).for_each(|line| self.add_error_at(at, source, line)),
         }
     }
 
     /// Adds a line that is written even where events are not.
     pub(crate) fn add_error(&self, source: Source, text: impl AsRef<str>) {
+        self.add_error_at(self.elapsed(), source, text);
+    }
+
+    /// The same with a given time, such as guest time.
+    pub(crate) fn add_error_at(&self, at: Duration, source: Source, text: impl AsRef<str>) {
         match self.form {
-            Format::Text | Format::Json => self.add(source, text),
+            Format::Text | Format::Json => self.add_at(at, source, text),
             Format::Silent => {
-                self.write(&text_line(self.elapsed(), source, text.as_ref(), (self.width)()));
+                self.write(&text_line(at, source, text.as_ref(), (self.width)()));
             }
         }
     }

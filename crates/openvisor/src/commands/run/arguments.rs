@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::options::{
     AccountSettingsOptions, AllowOption, DebuggingOptions, FactoryTestOption, ImageOptions, OutboundOptions,
-    PaceOptions, SettingsOptions, ShowOptions, VerdictOptions, WiringOptions,
+    PaceOptions, RecordingOptions, SettingsOptions, ShowOptions, VerdictOptions, WiringOptions,
 };
 
 #[derive(Args)]
@@ -36,6 +36,10 @@ Examples:
 
   In CI: success when this line appears, failure after 30 s, and when the application crashes (exit code 5):
   openvisor run app.elf --until 'self-test passed' --timeout 30 --junit result.xml
+
+  A failure recorded; then replayed with a trace of every system call, without broker and cloud:
+  openvisor run app.elf --config broker-host=127.0.0.1 --record fail.ovrec
+  openvisor run app.elf --replay fail.ovrec --trace trace.txt
 
   An application that talks to a public host, tested offline against a server of yours:
   openvisor run app.elf --resolve api.example.com:443=127.0.0.1:8443 --cacert my-ca.pem")]
@@ -72,4 +76,6 @@ pub(crate) struct RunArguments {
     pub(crate) verdict: VerdictOptions,
     #[command(flatten)]
     pub(crate) debugging: DebuggingOptions,
+    #[command(flatten)]
+    pub(crate) recording: RecordingOptions,
 }
