@@ -6,9 +6,10 @@ use std::process::Command;
 use abi::calls::Call;
 use device::events::DeviceEvent;
 use device::image::Image;
+use link::http::HttpResult;
 
 use crate::support::bench::{Bench, DEVICE_ID};
-use crate::support::cloud::{Script, place};
+use crate::support::cloud::{HttpAnswer, HttpAsked, Script, place};
 use crate::support::relayed::Relayed;
 
 /// Where the images are, in the `sdk` folder.
@@ -96,6 +97,32 @@ fn a_panic_is_the_last_line_of_the_log_and_a_crash_with_the_function_that_panick
             "error: too hot",
             "debug: 42",
             "panic at tests/panics/src/main.rs:27: index out of bounds: the len is 3 but the index is 8",
+        ]
+    );
+}
+
+fn page(asked: &HttpAsked) -> HttpAnswer {
+    assert_eq!((asked.method.as_str(), asked.url.as_str()), ("GET", "https://example.com/"));
+    let headers = vec!["content-type: text/plain".to_owned()];
+    HttpAnswer { result: HttpResult::Ok, status: 200, headers, body: b"0123456789abcdef".to_vec() }
+}
+
+/// Shows N02, N54.
+#[test]
+fn tasks_of_an_asynchronous_executor_are_woken_by_notifications_and_by_the_clock() {
+    let mut bench =
+        Bench::with(&image("tasks"), Relayed::new(Script { http: Some(page), ..Script::default() }));
+    bench.run_to_line(20_000, "tasks: done");
+    assert_eq!(
+        bench.cloud.log,
+        [
+            "tasks: ok, status 200, 16 bytes",
+            "tasks: content-type: text/plain",
+            "tasks: 0123456789abcdef",
+            "tasks: 1 s",
+            "tasks: 2 s",
+            "tasks: 3 s",
+            "tasks: done",
         ]
     );
 }

@@ -69,7 +69,8 @@ static VECTORS: VectorTable = VectorTable {
     lines: HANDLERS,
 };
 
-// In assembly, because no Rust code may run before the statics have their values. A default handler that loops would
+// In assembly, because no Rust code may run before the statics have their values. A stack that grows beyond its limit
+// is a crash with that cause, before it has overwritten a variable. A default handler that loops would
 // hang silently; an undefined instruction makes it a crash, which the hypervisor reports before it restarts the
 // application.
 global_asm!(
@@ -80,6 +81,8 @@ global_asm!(
     "Reset_Handler:",
     ".cfi_startproc",
     ".cfi_undefined lr",
+    "ldr r0, =_stack_limit",
+    "msr msplim, r0",
     "ldr r0, =_data_start",
     "ldr r1, =_data_end",
     "ldr r2, =_data_load",
