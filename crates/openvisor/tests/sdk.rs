@@ -132,3 +132,37 @@ fn samples_copied_out_of_the_tree_are_built_as_they_are() {
         }
     });
 }
+
+/// Shows D293.
+#[test]
+fn the_sdk_takes_the_place_of_the_vendors_in_a_cmake_project() {
+    within(LIMIT, |processes| {
+        let parent = tempfile::tempdir().unwrap();
+        let build = folder_in(&parent, "build");
+        let sdk = Path::new(SDK).canonicalize().unwrap();
+        let vendor_sdk = format!("-DVENDOR_SDK={}", text(&sdk));
+        done(processes, "cmake", &["-S", &format!("{SDK}/tests/vendor"), "-B", text(&build), &vendor_sdk]);
+        done(processes, "cmake", &["--build", text(&build)]);
+        let image = build.join("app/vendor_like");
+        logs(processes, &image, &["vendor: constructed"]);
+    });
+}
+
+#[test]
+fn a_program_with_newlib_has_a_heap_that_ends_and_prints_to_the_log() {
+    within(LIMIT, |processes| {
+        let parent = tempfile::tempdir().unwrap();
+        let image = folder_in(&parent, "newlib.elf");
+        let (include, lib) = (format!("-I{SDK}/include"), format!("{SDK}/lib"));
+        let file = |name: &str| format!("{lib}/{name}");
+        let words = "-mcpu=cortex-m33 -mthumb -mfloat-abi=soft -fshort-enums -std=c11 -Os -Wall -Wextra -Werror \
+                     --specs=nano.specs -nostartfiles -Wl,--gc-sections -Wl,--fatal-warnings -T";
+        let [script, start, newlib, entries] =
+            ["app.ld", "startup.c", "newlib.c", "mv_entries.o"].map(|name| file(name));
+        let main = format!("{SDK}/tests/newlib/main.c");
+        let files = [&script, &include, &main, &start, &newlib, &entries].map(String::as_str);
+        let words: Vec<&str> = words.split_whitespace().chain(files).chain(["-o", text(&image)]).collect();
+        done(processes, "arm-none-eabi-gcc", &words);
+        logs(processes, &image, &["malloc of 512: refused, given, refused", "again: given", "and an error"]);
+    });
+}

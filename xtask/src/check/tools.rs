@@ -58,8 +58,19 @@ fn missing_packages() -> Vec<&'static str> {
     if test_postgres::programs().is_none() {
         packages.push("postgresql");
     }
+    // A library, and no program: the compiler answers the name alone if it has none.
+    if !has_newlib() {
+        packages.push("libnewlib-arm-none-eabi");
+    }
     packages.dedup();
     packages
+}
+
+/// Whether the Arm compiler has a C library, for the test of `sdk/lib/newlib.c`.
+fn has_newlib() -> bool {
+    let mut command = Command::new("arm-none-eabi-gcc");
+    command.arg("-print-file-name=nano.specs");
+    capture(&mut command, INSTALL_LIMIT).is_ok_and(|ended| ended.output.trim().contains('/'))
 }
 
 /// Only as root and by `apt-get`: typically in a container.
@@ -82,7 +93,7 @@ fn install(packages: &[&str]) -> Outcome {
 fn advice(packages: &[&str]) -> String {
     format!(
         "the tests need programs that are not installed. On Debian or Ubuntu:\n  sudo apt-get install {}\n\
-         elsewhere: install mosquitto (broker and clients), PostgreSQL, the Arm GNU toolchain (arm-none-eabi-gcc), \
+         elsewhere: install mosquitto (broker and clients), PostgreSQL, the Arm GNU toolchain (arm-none-eabi-gcc, newlib), \
          gdb-multiarch, make, CMake and Python 3",
         packages.join(" ")
     )

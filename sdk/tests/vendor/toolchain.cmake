@@ -1,0 +1,10 @@
+set(CMAKE_SYSTEM_NAME Generic)
+set(CMAKE_SYSTEM_PROCESSOR arm)
+set(CMAKE_C_COMPILER arm-none-eabi-gcc)
+set(CMAKE_ASM_COMPILER arm-none-eabi-gcc)
+set(CMAKE_C_COMPILER_WORKS ON)
+set(CMAKE_C_LINK_EXECUTABLE
+    "<CMAKE_C_COMPILER> <CMAKE_C_LINK_FLAGS> <LINK_FLAGS> <OBJECTS> -o <TARGET> <LINK_LIBRARIES>")
+set(CMAKE_C_FLAGS "-mcpu=cortex-m33 -mthumb -mfloat-abi=soft -Os -ffunction-sections -ffreestanding")
+set(CMAKE_ASM_FLAGS "-mcpu=cortex-m33 -mthumb")
+set(CMAKE_C_LINK_FLAGS "-mcpu=cortex-m33 -mthumb -nostdlib -static -Wl,--gc-sections" CACHE INTERNAL "")
