@@ -4,6 +4,7 @@
 #   make            builds $(OUT)/$(NAME).elf and .bin
 #   make OUT=dir    the same, elsewhere
 #   make DEBUG=1    with names and lines for a debugger, and code that follows the source
+#   make NEWLIB=1   with newlib: a heap, and standard output in the log
 #   make SDK=dir    with an SDK elsewhere, such as when the folder was copied out of it
 #
 # The same compiler makes the same bytes anywhere: no path, date or build id gets into the image.
@@ -24,17 +25,26 @@ STRIP := -s
 endif
 
 MACHINE  := -mcpu=cortex-m33 -mthumb -mfloat-abi=soft
+ifdef NEWLIB
+LIBRARY  := --specs=nano.specs
+SUPPORT  := newlib.c
+NO_START := -nostartfiles $(LIBRARY)
+else
+LIBRARY  := -ffreestanding -fno-tree-loop-distribute-patterns
+SUPPORT  := memory.c
+NO_START := -nostdlib
+endif
 COMPILE  := $(OPTIMISE) $(MACHINE) -fshort-enums \
-	-ffreestanding -fno-tree-loop-distribute-patterns -ffunction-sections -fdata-sections \
+	$(LIBRARY) -ffunction-sections -fdata-sections \
 	-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror \
 	-I$(SDK)/include -I$(SDK)/lib -I$(SDK)/samples/common -I.
 CFLAGS   := -std=c11 $(COMPILE)
 CXXFLAGS := -std=c++17 -fno-exceptions -fno-rtti -fno-threadsafe-statics $(COMPILE)
 
-LDFLAGS := -nostdlib -T $(SDK)/lib/app.ld -Wl,--gc-sections -Wl,--build-id=none -Wl,--fatal-warnings $(STRIP)
-LDLIBS  := -lgcc
+LDFLAGS := $(NO_START) -T $(SDK)/lib/app.ld -Wl,--gc-sections -Wl,--build-id=none -Wl,--fatal-warnings $(STRIP)
+LDLIBS  := $(if $(NEWLIB),,-lgcc)
 
-ALL     := $(SOURCES) $(COMMON:%=$(SDK)/samples/common/%) $(SDK)/lib/startup.c $(SDK)/lib/memory.c $(SDK)/lib/mv_names.c
+ALL     := $(SOURCES) $(COMMON:%=$(SDK)/samples/common/%) $(SDK)/lib/startup.c $(SDK)/lib/$(SUPPORT) $(SDK)/lib/mv_names.c
 ifneq ($(filter %.cpp,$(SOURCES)),)
 ALL     += $(SDK)/lib/cplusplus.cpp
 endif

@@ -99,6 +99,32 @@ fn new_projects_are_built_by_cmake_and_run() {
     });
 }
 
+/// The kernel is not part of this repository: OPENVISOR_FREERTOS names its folder, and without it only what the
+/// project says about its absence is tested.
+#[test]
+fn a_new_project_with_freertos_asks_for_the_kernel_and_runs_with_it() {
+    within(LIMIT, |processes| {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = folder_in(&parent, "tasks");
+        assert_eq!(new(processes, &[text(&folder), "--freertos"]).0, 0);
+        let make = processes.tool("make", ["-C", text(&folder)]);
+        assert_eq!(make.code(), 2);
+        make.err.expect("no FreeRTOS kernel in FreeRTOS-Kernel: git submodule add");
+        let (code, _, err) =
+            new(processes, &[text(&folder_in(&parent, "other")), "--freertos", "--lang", "cpp"]);
+        assert!(code == 2 && err.contains("in C only"), "{err}");
+        let Ok(kernel) = std::env::var("OPENVISOR_FREERTOS") else { return };
+        done(processes, "make", &["--silent", "-C", text(&folder), &format!("FREERTOS={kernel}")]);
+        let build = folder.join("by-cmake");
+        let given = format!("-DFREERTOS={kernel}");
+        done(processes, "cmake", &["-S", text(&folder), "-B", text(&build), &given]);
+        done(processes, "cmake", &["--build", text(&build)]);
+        for image in [folder.join("build/tasks.elf"), build.join("tasks.elf")] {
+            logs(processes, &image, &["tasks starts", "connected", "hello from tasks"]);
+        }
+    });
+}
+
 #[test]
 fn new_overwrites_nothing_and_says_what_it_needs() {
     within(LIMIT, |processes| {

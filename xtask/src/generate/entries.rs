@@ -1,11 +1,11 @@
 //! The entry object: `sdk/lib/mv_entries.o`, a relocatable object that holds nothing but one absolute Thumb
 //! function symbol a call. An application links it, and the linker reaches the page by its own veneers.
 //!
-//! A debugger takes absolute symbols for constants, so `break mvNoOp` would not find the function. Therefore each call is
-//! named a second time, by a local symbol in a section without content that `app.ld` places on the page. Linking never
-//! uses these, so that the object works with any other linker script as well.
-//! GNU ld reads local symbols only of objects from which a section with content gets into the program: the note is that
-//! section. It takes no memory.
+//! A debugger takes absolute symbols for constants, so `break mvNoOp` would not find the function. Therefore each
+//! call is named a second time, by a local symbol in a section without content that `app.ld` places on the page.
+//! Linking never uses these, so that the object works with any other linker script as well. GNU ld reads local
+//! symbols only of objects from which a section with content gets into the program: the note is that section. It
+//! takes no memory.
 
 use object::write::{Object, SectionId, Symbol, SymbolSection};
 use object::{

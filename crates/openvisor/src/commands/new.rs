@@ -42,8 +42,6 @@ const SDK: &[(&str, &[u8])] = sdk_files![
 
 /// Files of every project: path in its folder, template.
 const COMMON: &[(&str, &str)] = &[
-    ("Makefile", include_str!("new/templates/Makefile")),
-    ("CMakeLists.txt", include_str!("new/templates/CMakeLists.txt")),
     (".vscode/tasks.json", include_str!("new/templates/tasks.json")),
     (".vscode/launch.json", include_str!("new/templates/launch.json")),
     (".github/workflows/build.yml", include_str!("new/templates/ci.yml")),
@@ -51,20 +49,38 @@ const COMMON: &[(&str, &str)] = &[
     ("README.md", include_str!("new/templates/README.md")),
 ];
 
+/// How a project is built.
+const BUILD: &[(&str, &str)] = &[
+    ("Makefile", include_str!("new/templates/Makefile")),
+    ("CMakeLists.txt", include_str!("new/templates/CMakeLists.txt")),
+];
+
+/// The same with FreeRTOS, and its settings.
+const BUILD_FREERTOS: &[(&str, &str)] = &[
+    ("Makefile", include_str!("new/templates/freertos/Makefile")),
+    ("CMakeLists.txt", include_str!("new/templates/freertos/CMakeLists.txt")),
+    ("FreeRTOSConfig.h", include_str!("new/templates/freertos/FreeRTOSConfig.h")),
+];
+
 /// Checks everything before it creates anything.
 pub(super) fn run(arguments: &NewArguments) -> Result<(), Failure> {
     let folder = &arguments.folder;
+    if arguments.freertos && arguments.lang != Language::C {
+        return Err(Failure::bad_input("--freertos: there is a template in C only").hint("add --lang c"));
+    }
     let name = name(folder)?;
     check_free(folder)?;
     let sdk = arguments.sdk.as_deref().map(checked_sdk).transpose()?;
-    let files = files(&name, arguments.lang, sdk.as_deref());
+    let files = files(&name, arguments, sdk.as_deref());
     for (path, content) in &files {
         write(&folder.join(path), content)?;
     }
     let text = || {
         let shown = printable(&folder.display().to_string());
+        let kernel = "git init && git submodule add https://github.com/FreeRTOS/FreeRTOS-Kernel";
+        let kernel = if arguments.freertos { format!("\n  {kernel}") } else { String::new() };
         format!(
-            "created {shown} ({} files)\n\nnext:\n  cd {shown}\n  make\n  openvisor run build/{name}.elf",
+            "created {shown} ({} files)\n\nnext:\n  cd {shown}{kernel}\n  make\n  openvisor run build/{name}.elf",
             files.len()
         )
     };
@@ -74,6 +90,7 @@ pub(super) fn run(arguments: &NewArguments) -> Result<(), Failure> {
             "folder": folder.display().to_string(),
             "name": name,
             "language": if arguments.lang == Language::C { "c" } else { "cpp" },
+            "freertos": arguments.freertos,
             "sdk": sdk.as_ref().map_or(SDK_FOLDER.to_owned(), |sdk| sdk.display().to_string()),
             "files": paths,
         })
@@ -128,11 +145,13 @@ fn checked_sdk(folder: &Path) -> Result<PathBuf, Failure> {
     Ok(absolute)
 }
 
-fn files(name: &str, language: Language, sdk: Option<&Path>) -> Vec<(String, Vec<u8>)> {
-    let (extension, languages, main) = match language {
+fn files(name: &str, arguments: &NewArguments, sdk: Option<&Path>) -> Vec<(String, Vec<u8>)> {
+    let (extension, languages, main) = match arguments.lang {
+        Language::C if arguments.freertos => ("c", "C", include_str!("new/templates/freertos/main.c")),
         Language::C => ("c", "C", include_str!("new/templates/main.c")),
         Language::Cpp => ("cpp", "C CXX", include_str!("new/templates/main.cpp")),
     };
+    let build = if arguments.freertos { BUILD_FREERTOS } else { BUILD };
     let outside = sdk.map(|sdk| sdk.display().to_string());
     let copied = outside.is_none();
     let fill = |template: &str| {
@@ -153,7 +172,7 @@ fn files(name: &str, language: Language, sdk: Option<&Path>) -> Vec<(String, Vec
             .into_bytes()
     };
     let mut files = vec![(format!("main.{extension}"), fill(main))];
-    files.extend(COMMON.iter().map(|(path, template)| ((*path).to_owned(), fill(template))));
+    files.extend(build.iter().chain(COMMON).map(|(path, template)| ((*path).to_owned(), fill(template))));
     if copied {
         files.extend(SDK.iter().map(|(path, content)| (format!("{SDK_FOLDER}/{path}"), content.to_vec())));
     }

@@ -15,6 +15,9 @@ Examples:
   openvisor new blinker
   cd blinker && make && openvisor run build/blinker.elf
 
+  openvisor new tasks --freertos
+  cd tasks && git init && git submodule add https://github.com/FreeRTOS/FreeRTOS-Kernel && make run
+
   openvisor new ./work/sensor --lang cpp --sdk /opt/openvisor/sdk
   cd work/sensor && cmake -B build && cmake --build build")]
 pub(crate) struct NewArguments {
@@ -23,6 +26,9 @@ pub(crate) struct NewArguments {
     /// The language
     #[arg(long, value_enum, default_value_t = Language::C)]
     pub(crate) lang: Language,
+    /// Two tasks with FreeRTOS, whose kernel the project expects in its folder FreeRTOS-Kernel; needs newlib, and C
+    #[arg(long)]
+    pub(crate) freertos: bool,
     /// Build with the SDK in this folder instead of a copy of it
     #[arg(long, value_name = "DIR")]
     pub(crate) sdk: Option<PathBuf>,
