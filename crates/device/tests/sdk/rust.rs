@@ -77,6 +77,7 @@ fn the_mqtt_sample_in_rust_makes_the_same_system_calls_as_the_one_in_c() {
     assert!(rust_calls.contains(&Call::MqttAcknowledgeMessage), "the broker's messages were received");
 }
 
+/// Shows D295.
 #[test]
 fn a_panic_is_the_last_line_of_the_log_and_a_crash_with_the_function_that_panicked() {
     let mut bench = Bench::new(&image("panics"), Script::default());
