@@ -11,6 +11,7 @@ mod devices;
 mod fleet;
 mod items;
 mod logs;
+mod man;
 mod new;
 mod provision;
 mod replay;
@@ -49,6 +50,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Logs(logs) => logs::run(logs).await,
             Command::New(new) => new::run(&new),
             Command::Bundle(bundle) => bundle::run(&bundle),
+            Command::Man(man) => man::run(&man),
             Command::Completions(completions) => completions::run(&completions),
         }
     });

@@ -14,6 +14,7 @@ use super::devices::DevicesArguments;
 use super::fleet::FleetArguments;
 use super::items::{ConfigsArguments, SecretsArguments};
 use super::logs::LogsArguments;
+use super::man::ManArguments;
 use super::new::NewArguments;
 use super::provision::ProvisionArguments;
 use super::run::RunArguments;
@@ -92,6 +93,8 @@ pub(super) enum Command {
     New(NewArguments),
     /// Create and inspect bundles, archives of an application and its policies
     Bundle(BundleArguments),
+    /// Generate manual pages
+    Man(ManArguments),
     /// Generate a completion script for a shell
     Completions(CompletionsArguments),
 }

@@ -6,6 +6,7 @@ use clap::Args;
 #[command(after_help = "\
 Examples:
   openvisor completions bash > ~/.local/share/bash-completion/completions/openvisor
+  openvisor completions zsh > ~/.zfunc/_openvisor      (with ~/.zfunc in fpath, before compinit)
   openvisor completions fish > ~/.config/fish/completions/openvisor.fish")]
 pub(crate) struct CompletionsArguments {
     /// The shell
