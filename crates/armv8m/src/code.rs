@@ -97,6 +97,30 @@ pub(crate) struct Code {
     breakpoints: Vec<u32>,
     flash: Region,
     ram: Region,
+    executed: Executed,
+}
+
+/// Which halfwords of flash began an instruction that was executed: each is decoded when it is first executed, which is
+/// where this is noted, so that execution itself costs nothing more.
+#[derive(Default)]
+struct Executed {
+    /// A bit each, as far as code has been executed.
+    halfwords: Vec<u64>,
+}
+
+impl Executed {
+    /// Notes the halfword with this number.
+    fn note(&mut self, number: u32) {
+        let (word, bit) = ((number / 64) as usize, number % 64);
+        if word >= self.halfwords.len() {
+            self.halfwords.resize(word + 1, 0);
+        }
+        self.halfwords[word] |= 1 << bit;
+    }
+
+    fn contains(&self, number: u32) -> bool {
+        self.halfwords.get((number / 64) as usize).is_some_and(|word| word >> (number % 64) & 1 == 1)
+    }
 }
 
 impl Code {
@@ -105,7 +129,14 @@ impl Code {
             breakpoints: Vec::new(),
             flash: Region::new(config.flash_base, flash_size),
             ram: Region::new(config.ram_base, config.ram_size),
+            executed: Executed::default(),
         }
+    }
+
+    /// Whether the instruction at `address` of flash was ever executed. One that its condition skipped was.
+    pub(crate) fn was_executed(&self, address: u32) -> bool {
+        let offset = address.wrapping_sub(self.flash.base);
+        offset < self.flash.length && self.executed.contains(offset / 2)
     }
 
     /// The page of `address`, if it is in flash or RAM.
@@ -134,6 +165,9 @@ impl Code {
         let Some(mut inst) = decode_at(memory, address, in_it) else { return false };
         if self.has_breakpoint(address) {
             inst = Inst::of(Op::Halt);
+        }
+        if !location.in_ram {
+            self.executed.note(address.wrapping_sub(self.flash.base) / 2);
         }
         let region = if location.in_ram { &mut self.ram } else { &mut self.flash };
         let Some(slot) = region.pages.get_mut(location.page) else { return false };

@@ -108,6 +108,12 @@ impl Cpu {
         }
     }
 
+    /// Whether the instruction at `address` of flash was ever executed, whatever was reset since. One that its condition
+    /// skipped counts.
+    pub fn was_executed(&self, address: u32) -> bool {
+        self.code.was_executed(address)
+    }
+
     /// Runs instructions from one page of code, or raises the fault that fetching from it causes.
     fn run_block(&mut self, bus: &mut dyn Bus) -> Option<Exit> {
         let pc = self.core.pc;

@@ -160,6 +160,11 @@ impl Machine {
         self.cpu.instructions()
     }
 
+    /// Whether the application ever executed the instruction at `address` of flash.
+    pub fn was_executed(&self, address: u32) -> bool {
+        self.cpu.was_executed(address)
+    }
+
     /// Runs the application for at most `budget` cycles. Into how many runs a stretch of time is cut makes no
     /// difference to what happens in it (D138): a host that is slow, or a replay, cuts it otherwise.
     pub fn run(&mut self, budget: Cycles) -> RunResult {

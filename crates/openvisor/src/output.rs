@@ -5,6 +5,7 @@ pub(crate) mod error_text;
 pub(crate) mod event_output;
 pub(crate) mod exit;
 pub(crate) mod junit;
+pub(crate) mod lcov;
 pub(crate) mod logging;
 pub(crate) mod print;
 mod queue;

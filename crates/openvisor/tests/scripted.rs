@@ -112,6 +112,31 @@ fn pins_serial_ports_and_sensors_get_their_inputs() {
 
 /// Shows D271.
 #[test]
+fn coverage_lists_the_lines_that_were_executed_and_those_that_were_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let to = folder.path().join("coverage.info");
+    let to = to.to_str().expect("text");
+    let steps = "[[step]]\nexpect = { crash = '' }\n";
+    let run = test_script(CRASHING, steps, &["--coverage", to]);
+    assert_eq!(run.code, 0, "{}{}", run.out, run.err);
+    assert!(run.out.contains(" lines executed\n"), "{}", run.out);
+    let text = std::fs::read_to_string(to).expect("a report");
+    let start = text.find("debugged/main.c\n").expect("the application's file");
+    let file = &text[start..start + text[start..].find("end_of_record").expect("an end")];
+    // `doubled` runs before the crash in `read_word`; nothing after the read does.
+    let source = include_str!("../../../sdk/tests/apps/debugged/main.c");
+    let line = |part: &str| 1 + source.lines().position(|line| line.contains(part)).expect("in the source");
+    assert!(file.contains(&format!("DA:{},1\n", line("total += value"))), "{file}");
+    let all: usize = file.matches("DA:").count();
+    assert!(file.contains(&format!("LF:{all}\n")) && file.contains(",0\n"), "{file}");
+    assert!(file.contains(&format!("DA:{},0\n", line("return (int)result"))), "{file}");
+    let without_lines = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/samples/mqtt/mqtt.bin");
+    let refused = test_script(without_lines, steps, &["--coverage", to]);
+    assert!(refused.code == 2 && refused.err.contains("no line table"), "{}", refused.err);
+}
+
+/// Shows D271.
+#[test]
 fn a_script_that_is_not_valid_is_refused_with_its_line_before_anything_runs() {
     let bad = test_script(CRASHING, "[[step]]\nexpect = { logs = 'x' }\n", &[]);
     assert_eq!((bad.code, bad.out.as_str()), (2, ""));

@@ -1,5 +1,6 @@
 //! Names and lines of an image, from its ELF file and the files that go with it: what a backtrace is written with.
 
+mod line_table;
 mod names;
 mod sections;
 
@@ -9,6 +10,7 @@ use std::sync::Arc;
 
 use addr2line::{LookupContinuation, LookupResult, SplitDwarfLoad};
 use gimli::{Dwarf, DwarfPackage, EndianSlice, LittleEndian, SectionId};
+pub use line_table::LineRange;
 use names::demangled;
 use sections::Sections;
 

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use device::application::Application;
-use device::debug::symbols::Symbols;
+use device::debug::symbols::{LineRange, Symbols};
+use device::memory_map::FLASH;
 
 use crate::host::application;
 use crate::host::signals::StopSignal;
@@ -23,7 +24,11 @@ pub(super) async fn run(arguments: TestArguments) -> Result<(), Failure> {
     let tests = arguments.scripts.iter().map(|path| Test::read(path)).collect::<Result<Vec<_>, _>>()?;
     if let Some(path) = &arguments.junit {
         // A file that cannot be written is reported before the tests take their time.
-        write(path, &junit::suites_document(&[]))?;
+        write("--junit", path, &junit::suites_document(&[]))?;
+    }
+    if let Some(path) = &arguments.coverage {
+        tests.iter().try_for_each(Test::check_lines)?;
+        write("--coverage", path, "")?;
     }
     let signal = StopSignal::listen()?;
     let is_stopped = Arc::new(AtomicBool::new(false));
@@ -40,9 +45,12 @@ pub(super) async fn run(arguments: TestArguments) -> Result<(), Failure> {
     let report =
         outcome.map_err(|error| Failure::failed(format!("a test ended unexpectedly: {error}")))??;
     if let Some(path) = &arguments.junit {
-        write(path, &report.junit())?;
+        write("--junit", path, &report.junit())?;
     }
-    report.result()
+    if let Some(path) = &arguments.coverage {
+        write("--coverage", path, &report.coverage.document())?;
+    }
+    report.result(arguments.coverage.is_some())
 }
 
 /// A script and what it needs.
@@ -50,6 +58,7 @@ struct Test {
     script: Script,
     application: Application,
     symbols: Option<Symbols>,
+    lines: Vec<LineRange>,
 }
 
 impl Test {
@@ -58,17 +67,27 @@ impl Test {
         let image = &script.application.image;
         let application = application::load(image, None)?;
         let symbols = Symbols::load(image);
-        Ok(Self { application, symbols, script })
+        let lines = symbols.as_ref().map(|symbols| symbols.line_ranges(FLASH)).unwrap_or_default();
+        Ok(Self { application, symbols, lines, script })
+    }
+
+    fn check_lines(&self) -> Result<(), Failure> {
+        if !self.lines.is_empty() {
+            return Ok(());
+        }
+        let image = self.script.application.image.display();
+        Err(Failure::bad_input(format!("--coverage: {image} has no line table"))
+            .hint("use the unstripped ELF file from the linker, with its sources compiled with -g"))
     }
 }
 
 fn run_all(tests: Vec<Test>, form: Form, is_stopped: &AtomicBool) -> Result<Report, Failure> {
     let mut report = Report::new(form);
     for test in tests {
-        let Test { script, application, symbols } = test;
+        let Test { script, application, symbols, lines } = test;
         let attachments = script.wiring.attachments().map_err(Failure::bad_input)?;
         report.begin(&script.path);
-        let mut progress = Shown { report: &mut report, is_stopped };
+        let mut progress = Shown { report: &mut report, lines: &lines, is_stopped };
         let ending = scripted::run(&script, application, attachments, symbols, &mut progress);
         let ending =
             ending.map_err(|error| Failure::environment(format!("cannot make the device: {error}")))?;
@@ -84,6 +103,7 @@ fn run_all(tests: Vec<Test>, form: Form, is_stopped: &AtomicBool) -> Result<Repo
 /// Shows what happens while it happens.
 struct Shown<'a> {
     report: &'a mut Report,
+    lines: &'a [LineRange],
     is_stopped: &'a AtomicBool,
 }
 
@@ -96,14 +116,18 @@ impl Progress for Shown<'_> {
         self.report.step_ended(index, result);
     }
 
+    fn ended(&mut self, was_executed: &dyn Fn(u32) -> bool) {
+        self.lines.iter().for_each(|line| self.report.coverage.add(line, was_executed));
+    }
+
     fn is_stopped(&self) -> bool {
         self.is_stopped.load(Ordering::SeqCst)
     }
 }
 
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
+fn write(option: &str, path: &Path, text: &str) -> Result<(), Failure> {
     std::fs::write(path, text)
-        .map_err(|error| Failure::bad_input(format!("--junit: cannot write {}: {error}", path.display())))
+        .map_err(|error| Failure::bad_input(format!("{option}: cannot write {}: {error}", path.display())))
 }
 
 /// Steps of a script by how they ended: passed, failed, skipped.

@@ -45,6 +45,8 @@ pub(crate) struct StepResult {
 pub(crate) trait Progress {
     fn observed(&mut self, observation: &Observation);
     fn step_ended(&mut self, index: usize, result: &StepResult);
+    /// The script is over; `was_executed` says so of an instruction's address.
+    fn ended(&mut self, was_executed: &dyn Fn(u32) -> bool);
     /// Whether the run should stop.
     fn is_stopped(&self) -> bool;
 }
@@ -81,7 +83,9 @@ pub(crate) fn run(
         runner.progress.step_ended(index, &result);
         results.push(result);
     }
-    Ok(Ending { results, was_stopped: runner.was_stopped })
+    let Runner { world, progress, was_stopped, .. } = runner;
+    progress.ended(&|address| world.was_executed(address));
+    Ok(Ending { results, was_stopped })
 }
 
 struct Runner<'a> {

@@ -201,6 +201,11 @@ impl World {
         Instant::from_micros(self.cycles() / CYCLES_PER_MICRO)
     }
 
+    /// Whether the application ever executed the instruction at this address.
+    pub(super) fn was_executed(&self, address: u32) -> bool {
+        self.machine.was_executed(address)
+    }
+
     /// What was seen since the last call, in order.
     pub(super) fn take_observation(&mut self) -> Option<Observation> {
         self.observed.pop_front()

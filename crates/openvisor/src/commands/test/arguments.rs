@@ -64,7 +64,7 @@ A crash that no step expects fails the test, unless [application] has allow-cras
 
 Examples:
   openvisor test thermostat.toml
-  openvisor test tests/*.toml --junit results.xml --quiet
+  openvisor test tests/*.toml --junit results.xml --coverage coverage.info --quiet
 
 Exit codes: 0 if all steps passed, 1 if one failed, 2 if a script or its image is not valid.")]
 pub(crate) struct TestArguments {
@@ -74,6 +74,10 @@ pub(crate) struct TestArguments {
     /// Write the results in the JUnit format to this file: a suite for each script, a test case for each step
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
+    /// Write which lines of the applications' sources were executed to this file, in the format of lcov; the images need
+    /// line tables (-g)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) coverage: Option<PathBuf>,
     /// Print everything that happens, with its device time
     #[arg(long, short)]
     pub(crate) verbose: bool,

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::count;
 use crate::output::exit::Failure;
 use crate::output::junit::{self, Suite, TestCase};
+use crate::output::lcov::Coverage;
 use crate::output::print::{print_json, print_line};
 use crate::scripted::{Ending, Observation, StepOutcome, StepResult};
 
@@ -26,13 +27,15 @@ pub(super) struct Form {
 pub(super) struct Report {
     form: Form,
     scripts: Vec<(String, Ending)>,
+    /// Lines of all applications.
+    pub(super) coverage: Coverage,
     /// The script that is running, and whether its name has been printed.
     script: (String, bool),
 }
 
 impl Report {
     pub(super) fn new(form: Form) -> Self {
-        Self { form, scripts: Vec::new(), script: (String::new(), false) }
+        Self { form, scripts: Vec::new(), coverage: Coverage::default(), script: (String::new(), false) }
     }
 
     pub(super) fn begin(&mut self, path: &Path) {
@@ -96,17 +99,22 @@ impl Report {
     }
 
     /// Prints the summary; a failure if a step has failed.
-    pub(super) fn result(&self) -> Result<(), Failure> {
+    pub(super) fn result(&self, shows_coverage: bool) -> Result<(), Failure> {
         let counts = self.scripts.iter().map(|(_, ending)| count(ending));
         let [passed, failed, skipped] =
             counts.fold([0; 3], |sum, next| std::array::from_fn(|index| sum[index] + next[index]));
+        let (executed, lines) = self.coverage.counts();
         if self.form.json {
             let _ = print_json(&json!({
                 "event": "summary", "scripts": self.scripts.len(), "passed": passed, "failed": failed,
-                "skipped": skipped,
+                "skipped": skipped, "lines_executed": shows_coverage.then_some(executed),
+                "lines": shows_coverage.then_some(lines),
             }));
         } else if !self.form.quiet {
             print(&format!("{passed} passed, {failed} failed, {skipped} skipped"));
+            if shows_coverage {
+                print(&format!("{executed} of {lines} lines executed"));
+            }
         }
         let first = self.scripts.iter().find_map(|(name, ending)| Some((name, failure(ending)?)));
         let Some((script, step)) = first else { return Ok(()) };
