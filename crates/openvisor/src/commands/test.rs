@@ -68,7 +68,7 @@ impl Test {
         let application = application::load(image, None)?;
         let symbols = Symbols::load(image);
         let lines = symbols.as_ref().map(|symbols| symbols.line_ranges(FLASH)).unwrap_or_default();
-        Ok(Self { application, symbols, lines, script })
+        Ok(Self { script, application, symbols, lines })
     }
 
     fn check_lines(&self) -> Result<(), Failure> {

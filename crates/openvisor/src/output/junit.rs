@@ -1,5 +1,6 @@
 //! Results of tests in the JUnit format, which CI systems show.
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use crate::output::exit::{Exit, Failure};
@@ -82,9 +83,9 @@ fn element(case: &TestCase) -> String {
         let message = escape(text.lines().next().unwrap_or_default());
         let body = escape(&[text.as_str(), case.details.as_str()].join("\n")).into_owned();
         let kind = kind(failure.exit());
-        element += &format!("      <{name} type=\"{kind}\" message=\"{message}\">{body}</{name}>\n");
+        let _ = writeln!(element, "      <{name} type=\"{kind}\" message=\"{message}\">{body}</{name}>");
     }
-    element += &format!("      <system-out>{}</system-out>\n    </testcase>\n", escape(&case.log));
+    let _ = writeln!(element, "      <system-out>{}</system-out>\n    </testcase>", escape(&case.log));
     element
 }
 

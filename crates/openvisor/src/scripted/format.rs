@@ -215,7 +215,7 @@ impl Script {
         let mut script = Self::parse(&text).map_err(|error| {
             bad(error).hint("openvisor test --help has a complete example; docs/testing.md has every key")
         })?;
-        script.path = path.to_owned();
+        path.clone_into(&mut script.path);
         script.application.image = path.parent().unwrap_or(Path::new("")).join(&script.application.image);
         Ok(script)
     }

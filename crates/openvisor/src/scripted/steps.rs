@@ -176,7 +176,7 @@ impl Runner<'_> {
             }
             // The crash is not the expected one.
             if matches!(observation.seen, Seen::Crashed(_)) && matches!(expect, Expect::Crash(_)) {
-                return Err(self.crashed(&observation, Some(expect)));
+                return Err(Self::crashed(&observation, Some(expect)));
             }
         }
         let waited = until.saturating_sub(began);
@@ -209,7 +209,7 @@ impl Runner<'_> {
         self.seen.push_back(observation.clone());
         match &observation.seen {
             Seen::Crashed(_) if !(self.expects_crash || self.script.application.allow_crashes) => {
-                Err(self.crashed(observation, None))
+                Err(Self::crashed(observation, None))
             }
             Seen::Log(text) => match &self.script.application.fail_on {
                 Some(pattern) if pattern.is_in(text) => {
@@ -245,7 +245,7 @@ impl Runner<'_> {
         Ok(())
     }
 
-    fn crashed(&self, observation: &Observation, expect: Option<&Expect>) -> Stop {
+    fn crashed(observation: &Observation, expect: Option<&Expect>) -> Stop {
         let what = match expect {
             Some(expect) => format!("expected {expect}; the application crashed otherwise"),
             None => "the application crashed, which this step does not expect".to_owned(),

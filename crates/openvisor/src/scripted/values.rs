@@ -10,7 +10,7 @@ use regex_lite::Regex;
 use serde::Deserialize;
 
 /// Longest duration in a script: a day of device time.
-const MAX_DURATION: Duration = Duration::from_secs(24 * 3600);
+const MAX_DURATION: Duration = Duration::from_hours(24);
 
 /// A duration, such as `2s`, `250ms`, `10us` or `1.5m`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -32,14 +32,13 @@ impl TryFrom<String> for Span {
                 "h" => 3600.0,
                 _ => return None,
             };
-            // Whole microseconds: what the device's clock counts.
-            let micros = (number * factor * 1e6).round();
-            (0.0..=MAX_DURATION.as_micros() as f64).contains(&micros).then_some(micros as u64)
+            Duration::try_from_secs_f64(number * factor).ok().filter(|duration| *duration <= MAX_DURATION)
         };
-        let micros = parse().ok_or_else(|| {
+        let duration = parse().ok_or_else(|| {
             format!("{text:?} is not a duration; expected a number and us, ms, s, m or h, such as \"2s\", at most 24 h")
         })?;
-        Ok(Self(Duration::from_micros(micros)))
+        // Whole microseconds: what the device's clock counts.
+        Ok(Self(Duration::from_micros(duration.as_micros() as u64)))
     }
 }
 

@@ -252,7 +252,9 @@ impl World {
     fn device(&mut self, at: Cycles, input: Input<'_>) -> bool {
         let mut events = Vec::new();
         let result = drive(&mut self.machine, at, input, &mut |event| events.push(event));
-        events.iter().for_each(|event| self.note_event(event));
+        for event in &events {
+            self.note_event(event);
+        }
         if let Err(InputError::Violation(violation)) = result {
             self.lose_link(
                 LinkLoss::Requested,

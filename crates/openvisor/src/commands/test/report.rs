@@ -88,7 +88,9 @@ impl Report {
         } else if !(self.form.quiet && lines.is_empty()) {
             self.title();
             print(&format!("  {word:<7}  {:>13}  {title}", time(*ended)));
-            lines.iter().for_each(|line| print(&format!("      {line}")));
+            for line in lines {
+                print(&format!("      {line}"));
+            }
         }
     }
 
