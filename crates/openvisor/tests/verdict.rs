@@ -172,3 +172,21 @@ fn a_crash_of_a_run_is_replayed_from_its_recording() {
         assert!(err.contains("no line matched --until never logged in the recording"), "{err}");
     });
 }
+
+#[test]
+fn a_reader_that_has_seen_enough_ends_demo_run_and_device_quietly() {
+    within(LIMIT, |processes| {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("cloud");
+        CloudProcess::start(processes, &data, "127.0.0.1:0").process.kill();
+        let identity = provision(processes, &data, folder.path(), "device", &[]);
+        let device = format!("device {SAMPLE} --cloud 127.0.0.1:1 --data {}", text(&identity));
+        for words in ["demo", &format!("run {SAMPLE} --quiet"), &device] {
+            let openvisor = env!("CARGO_BIN_EXE_openvisor");
+            let script = format!("set -o pipefail; {openvisor} {words} | head -n 1");
+            let shell = processes.tool("bash", ["-c", &script]);
+            assert_eq!(shell.code(), 0, "{words}: {}", shell.err.text());
+            assert_eq!(shell.err.text(), "", "{words}");
+        }
+    });
+}

@@ -135,9 +135,8 @@ impl Tracer {
 
     /// Adds an entry, or counts it as lost.
     pub fn put(&self, entry: Entry) {
-        let add = |queue: &SyncSender<Entry>| match self.is_lossless {
-            true => queue.send(entry).is_ok(),
-            false => queue.try_send(entry).is_ok(),
+        let add = |queue: &SyncSender<Entry>| {
+            if self.is_lossless { queue.send(entry).is_ok() } else { queue.try_send(entry).is_ok() }
         };
         if !self.queue.as_ref().is_some_and(add) {
             self.lost.fetch_add(1, Ordering::Relaxed);

@@ -59,6 +59,7 @@ async fn run_to_end(arguments: &DeviceArguments, verdict: &mut Verdict) -> Resul
         () = elapsed(arguments.pace.seconds) => Ok(Ending::TimeOver),
         () = elapsed(arguments.verdict.timeout) => Ok(Ending::TimedOut),
         ending = show_events(&mut device, &timeline, &arguments.show, verdict) => ending,
+        () = timeline.output().closed() => Ok(Ending::OutputClosed),
     };
     timeline.add(Source::Device, "stopping");
     for observation in device.stop().await {

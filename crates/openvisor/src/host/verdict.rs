@@ -149,7 +149,8 @@ impl Verdict {
             }
             _ => {}
         }
-        if ending == Ending::TimedOut || self.until.is_some() && !self.is_met {
+        let is_unmet = self.until.is_some() && !self.is_met && ending != Ending::OutputClosed;
+        if ending == Ending::TimedOut || is_unmet {
             return Err(self.unmet(ending));
         }
         Ok(())

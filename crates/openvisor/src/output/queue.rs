@@ -149,6 +149,16 @@ impl Output {
         self.0.0.wait_until(|state| state.has_failed().then_some(())).await;
     }
 
+    /// Completes when the reader is gone, as in `| head`. A full disk is no such end: it may have room again.
+    pub(crate) async fn closed(&self) {
+        self.0.0.wait_until(|state| (state.reader == Reader::Gone).then_some(())).await;
+    }
+
+    /// Whether the reader is gone.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().reader == Reader::Gone
+    }
+
     /// Whether a write has failed.
     pub(crate) fn has_failed(&self) -> bool {
         self.lock().has_failed()
