@@ -1,8 +1,12 @@
 //! Why an application was stopped, as text.
 
+mod diagnosis;
+
 use std::fmt;
 
 use armv8m::{Cpu, Register};
+
+pub use diagnosis::Diagnosis;
 
 use crate::memory_map::{ENTRY_PAGE, FLASH, RAM};
 
@@ -45,6 +49,8 @@ pub struct Fault {
     pub mmfar: u32,
     /// BusFault Address Register; means something when CFSR bit 15 is set.
     pub bfar: u32,
+    /// The mistake behind it, where that can be told.
+    pub diagnosis: Option<Diagnosis>,
 }
 
 impl Fault {
@@ -56,6 +62,8 @@ impl Fault {
             FaultKind::HungHandler => (cpu.register(Register::PC), cpu.register(Register::LR)),
             FaultKind::Hard | FaultKind::Lockup => (state.pc, state.lr),
         };
+        let is_hard = kind == FaultKind::Hard;
+        let diagnosis = if is_hard { diagnosis::diagnose(cpu, pc, lr) } else { None };
         Self {
             kind,
             pc,
@@ -65,6 +73,7 @@ impl Fault {
             hfsr: state.hfsr,
             mmfar: state.mmfar,
             bfar: state.bfar,
+            diagnosis,
         }
     }
 
@@ -75,10 +84,13 @@ impl Fault {
         if self.kind == FaultKind::HungHandler {
             return format!("handler of a fast interrupt that did not return within {HUNG_MS} ms");
         }
+        if let Some(diagnosis) = self.diagnosis {
+            return diagnosis.to_string();
+        }
         let named = CAUSES.iter().find(|(bit, _)| self.cfsr & bit != 0).map(|(_, words)| (*words).to_owned());
         let cause = named.unwrap_or_else(|| self.cause_without_status().to_owned());
         match self.address() {
-            Some(address) => format!("{cause} at {address:#010x}{}", region_name(address)),
+            Some(address) => format!("{cause}: {}", access_text(address)),
             None => cause,
         }
     }
@@ -112,7 +124,7 @@ const CAUSES: [(u32, &str); 17] = [
     (1 << 25, "division by zero"),
     (1 << 24, "unaligned access"),
     (1 << 16, "undefined instruction"),
-    (1 << 17, "branch to an even address (Arm state)"),
+    (1 << 17, "branch to an even address (bit 0 of a function pointer has to be 1)"),
     (1 << 18, "invalid exception return"),
     (1 << 19, "floating-point instruction while the unit is off"),
     (1 << 9, "bus error"),
@@ -127,23 +139,25 @@ const CAUSES: [(u32, &str); 17] = [
     (1 << 5, "floating-point state that could not be saved"),
 ];
 
-/// What an address is, for a reader of the message.
-fn region_name(address: u32) -> &'static str {
+/// A refused access, for a reader of the message.
+fn access_text(address: u32) -> String {
     match address {
-        0..=0xFFF => " (null pointer)",
-        address if FLASH.contains(&address) => " (application flash)",
-        address if RAM.contains(&address) => " (application RAM)",
-        address if ENTRY_PAGE.contains(&address) => " (system calls)",
-        0x2008_0000..=0x2FFF_FFFF => " (beyond application RAM)",
-        0x5000_0000..=0x5FFF_FFFF => " (secure peripheral)",
-        _ => "",
+        0..=0xFFF => format!("read or write at {address:#010x}, through a null pointer"),
+        address if FLASH.contains(&address) => format!("write at {address:#010x}, which is flash"),
+        address if RAM.contains(&address) => format!("read or write at {address:#010x}, which is RAM"),
+        address if ENTRY_PAGE.contains(&address) => {
+            format!("read or write at {address:#010x}, where system calls are")
+        }
+        0x2008_0000..=0x2FFF_FFFF => format!("read or write at {address:#010x}, beyond the end of RAM"),
+        0x5000_0000..=0x5FFF_FFFF => format!("read or write at {address:#010x}, a secure peripheral"),
+        _ => format!("read or write at {address:#010x}, where there is no memory"),
     }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let after = if self.kind == FaultKind::Lockup { ", in a fault handler" } else { "" };
-        write!(f, "{}, by the instruction at {:#010x}{after}", self.cause(), self.pc)
+        write!(f, "{}{after} (pc {:#010x})", self.cause(), self.pc)
     }
 }
 
@@ -160,6 +174,7 @@ mod tests {
         hfsr: 1 << 30,
         mmfar: 0,
         bfar: 0,
+        diagnosis: None,
     };
 
     #[test]
@@ -167,21 +182,18 @@ mod tests {
         for (fault, text) in [
             (
                 Fault { cfsr: 1 << 15 | 1 << 9, bfar: 0x14, ..FAULT },
-                "bus error at 0x00000014 (null pointer), by the instruction at 0x08000124",
+                "bus error: read or write at 0x00000014, through a null pointer (pc 0x08000124)",
             ),
-            (Fault { cfsr: 1 << 20, ..FAULT }, "stack overflow, by the instruction at 0x08000124"),
+            (Fault { cfsr: 1 << 20, ..FAULT }, "stack overflow (pc 0x08000124)"),
             (
                 Fault { kind: FaultKind::Lockup, cfsr: 1 << 16, ..FAULT },
-                "undefined instruction, by the instruction at 0x08000124, in a fault handler",
+                "undefined instruction, in a fault handler (pc 0x08000124)",
             ),
             (
                 Fault { kind: FaultKind::NoSuchCall { address: 0x0C1F_E0A0 }, ..FAULT },
-                "branch to 0x0c1fe0a0, which is not a system call, by the instruction at 0x08000124",
+                "branch to 0x0c1fe0a0, which is not a system call (pc 0x08000124)",
             ),
-            (
-                Fault { hfsr: 1 << 31, ..FAULT },
-                "breakpoint without a debugger, by the instruction at 0x08000124",
-            ),
+            (Fault { hfsr: 1 << 31, ..FAULT }, "breakpoint without a debugger (pc 0x08000124)"),
         ] {
             assert_eq!(fault.to_string(), text);
         }

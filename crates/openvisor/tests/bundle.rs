@@ -121,7 +121,7 @@ fn an_application_that_crashes_restarts_as_its_bundle_says() {
         let run = processes.openvisor(["run", text(&bundle)]);
         let mut from = 0;
         for pause in ["in 100 ms", "in 200 ms", "in 300 ms", "in 300 ms"] {
-            let (next, line) = run.err.expect_after(from, "application stopped");
+            let (next, line) = run.err.expect_after(from, "application crashed");
             assert!(line.contains(pause), "{pause}: {line}");
             from = next;
         }

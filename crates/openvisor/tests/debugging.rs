@@ -21,7 +21,7 @@ fn debugged(processes: &Processes, wait: bool) -> (Process, String) {
     assert!(line.starts_with("GDB server"), "{line}");
     let address = line.trim_start_matches("GDB server listening on ").to_owned();
     if !wait {
-        run.err.expect("application stopped");
+        run.err.expect("application crashed");
     }
     (run, address)
 }
@@ -188,7 +188,7 @@ fn gdb_is_shown_a_fault_where_it_happened() {
                 "in fail (result=result@entry=35)",
                 "in main ()",
                 "Cannot access memory",
-                "bus error at 0x60000000",
+                "read or write at 0x60000000",
                 "Temporary breakpoint 1, main ()",
                 "= 0\n",
             ],
@@ -350,12 +350,12 @@ fn a_debugging_session_is_recorded_and_replayed_exactly() {
         ];
         let output = gdb(processes, &format!("target remote {address}"), &commands);
         in_order(&output, &["Breakpoint 1, doubled", "Value returned is $", "= 14", "= 1007"]);
-        device.out.expect("application stopped");
+        device.out.expect("application crashed");
         device.signal("INT");
         assert_eq!(device.code(), 5, "{}", device.err.text());
         let replay = processes.openvisor(["device", DEBUGGED, "--replay", text(&file)]);
         assert_eq!(replay.code(), 5, "{} {}", replay.out.text(), replay.err.text());
-        assert!(replay.out.text().contains("application stopped"), "{}", replay.out.text());
+        assert!(replay.out.text().contains("application crashed"), "{}", replay.out.text());
     });
 }
 

@@ -226,9 +226,9 @@ fn an_image_that_crashes_is_told_of_and_started_again() {
         image.extend(0xde00u16.to_le_bytes()); // UDF #0
         std::fs::write(&path, image).unwrap();
         let run = processes.openvisor(["run", text(&path)]);
-        let (stopped, line) = run.err.expect_after(0, "application stopped");
+        let (stopped, line) = run.err.expect_after(0, "application crashed");
         assert!(line.contains("0x08000040"), "where: {line}");
-        run.err.expect_after(stopped, "application starts: after a crash");
+        run.err.expect_after(stopped, "application restarted after a crash");
         run.signal("INT");
         assert_eq!(run.code(), 5);
         assert_eq!(run.out.text(), "");

@@ -25,7 +25,7 @@ fn a_run_whose_application_crashed_fails_and_says_so_even_when_quiet() {
     within(LIMIT, |processes| {
         let (code, _, err) = ended(processes, &["run", DEBUGGED, "--quiet", "--device-seconds", "1.5"]);
         assert_eq!(code, 5, "{err}");
-        assert!(err.contains("application stopped: "), "{err}");
+        assert!(err.contains("application crashed: "), "{err}");
         assert!(err.contains("read_word at sdk/tests/apps/debugged/main.c:"), "{err}");
         assert!(!err.contains("application starts"), "{err}");
         assert!(err.contains("the application crashed 2 times, first: "), "{err}");

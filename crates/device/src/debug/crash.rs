@@ -97,7 +97,7 @@ impl Crash {
         }
         lines.push(format!("  xpsr {:08x}  msp {:08x}  psp {:08x}", self.xpsr, self.msp, self.psp));
         lines.push("backtrace:".to_owned());
-        lines.extend(self.frames.iter().enumerate().flat_map(|(number, frame)| frame_lines(number, frame)));
+        lines.extend(folded_lines(&self.frames));
         lines
     }
 
@@ -118,6 +118,29 @@ const NAMES: [&str; 16] =
 
 fn set<'a>(value: u32, bits: impl Iterator<Item = &'a (u32, &'static str)>) -> Vec<&'static str> {
     bits.filter(|(bit, _)| value & bit != 0).map(|(_, name)| *name).collect()
+}
+
+/// Equal calls that follow each other and are shown before the rest is counted.
+const MAX_EQUAL: usize = 3;
+
+/// The lines of a backtrace. Of more than a few equal calls, as of a function that calls itself, the rest is counted.
+fn folded_lines(frames: &[Frame]) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut number = 0;
+    for equal in frames.chunk_by(|one, next| one.sites == next.sites && one.address == next.address) {
+        // Folding a single call would save nothing.
+        let shown = if equal.len() > MAX_EQUAL + 1 { MAX_EQUAL } else { equal.len() };
+        for (index, frame) in equal.iter().take(shown).enumerate() {
+            lines.extend(frame_lines(number + index, frame));
+        }
+        if shown < equal.len() {
+            let site = equal[0].sites.first();
+            let function = site.and_then(|site| site.function.as_deref()).unwrap_or("unknown");
+            lines.push(format!("  … {} more of {function}", equal.len() - shown));
+        }
+        number += equal.len();
+    }
+    lines
 }
 
 /// A line for each function at the frame's address; `?` where the frame was only guessed.

@@ -470,7 +470,10 @@ fn a_fault_is_reported_with_its_place_and_cause() {
     assert_eq!(machine.run(10_000), RunResult::Idle);
     let [(fault, 10)] = faults(&mut machine)[..] else { panic!("one fault") };
     assert_eq!(fault.pc, testing::CODE + 8);
-    assert_eq!(fault.to_string(), "bus error at 0x00000000 (null pointer), by the instruction at 0x08000240");
+    assert_eq!(
+        fault.to_string(),
+        "bus error: read or write at 0x00000000, through a null pointer (pc 0x08000240)"
+    );
 }
 
 #[test]

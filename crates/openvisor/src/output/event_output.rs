@@ -189,6 +189,9 @@ pub(crate) fn device_line(event: &DeviceEvent) -> Line {
         E::LinkConnecting => link("connecting to the cloud"),
         E::LinkUp => link("up"),
         E::LinkDown { cause } => link(&format!("down: {cause}")),
+        E::Started { reason: WakeReason::ApplicationCrash } => {
+            device("application restarted after a crash".into())
+        }
         E::Started { reason } => device(format!("application starts: {}", wake_reason(*reason))),
         E::NetworkRequested => device("application requests the network".into()),
         E::NetworkReleased => device("application releases the network".into()),
@@ -216,7 +219,7 @@ pub(crate) fn device_line(event: &DeviceEvent) -> Line {
         )),
         E::Called { call, arguments, status } => device(call_text(*call, *arguments, *status)),
         E::Faulted { fault, restart_in_ms } => {
-            device(format!("application stopped: {fault}; it restarts in {restart_in_ms} ms"))
+            device(format!("application crashed: {fault}; restarting in {}", pause_text(*restart_in_ms)))
         }
         // The first line only; `host::debugging::report_crash` reports all of it.
         E::Crashed(crash) => device(crash.lines().swap_remove(0)),
@@ -235,8 +238,13 @@ pub(crate) fn device_line(event: &DeviceEvent) -> Line {
 fn restart_text(why: &str, in_ms: u64) -> String {
     match in_ms {
         0 => format!("application restarts: {why}"),
-        in_ms => format!("application restarts in {in_ms} ms: {why}"),
+        in_ms => format!("application restarts in {}: {why}", pause_text(in_ms)),
     }
+}
+
+/// A pause in whole seconds, else in milliseconds.
+fn pause_text(ms: u64) -> String {
+    if ms > 0 && ms.is_multiple_of(1000) { format!("{} s", ms / 1000) } else { format!("{ms} ms") }
 }
 
 /// A refused system call. The device reports only the first refusal of its kind.

@@ -46,7 +46,7 @@ fn a_crash_is_reported_with_functions_and_lines() {
 fn a_crash_is_reported_in_readable_lines() {
     let text = debugged(Symbols::of(DEBUGGED.to_vec())).to_string();
     for part in [
-        "crash: bus error at 0x60000000, by the instruction at 0x0800",
+        "crash: bus error: read or write at 0x60000000, where there is no memory (pc 0x0800",
         "CFSR 00008200 PRECISERR BFARVALID, HFSR 40000000 FORCED, BFAR 60000000",
         "r0  60000000",
         " #0  0x0800",

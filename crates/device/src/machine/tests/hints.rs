@@ -55,3 +55,93 @@ fn a_closed_handle_is_told_from_one_that_was_never_set() {
     let [refused] = &refusals(&mut machine)[..] else { panic!("one") };
     assert!(refused.starts_with("handle_in_out 0x") && refused.ends_with(" has been closed"), "{refused}");
 }
+
+/// The text of the first fault.
+fn fault_text(program: &Program) -> String {
+    let mut machine = machine(program);
+    run_until(&mut machine, MILLISECOND);
+    faults(&mut machine).first().expect("a fault").0.to_string()
+}
+
+/// Shows D281.
+#[test]
+fn a_stack_that_has_grown_beyond_ram_is_named() {
+    let mut program = Program::new();
+    program.add(mov32(0, 0x2000_0010)).add([0x4685]); // mov sp, r0
+    let again = program.here();
+    program.add([0xB500, 0x4281]).bne(again); // push {lr}; cmp r1, r0
+    let text = fault_text(&program);
+    assert!(
+        text.starts_with("stack overflow: the stack has grown beyond the beginning of RAM (pc 0x0800"),
+        "{text}"
+    );
+}
+
+/// Shows D281.
+#[test]
+fn a_call_through_a_null_function_pointer_is_named_with_its_place() {
+    for null in [0, 1] {
+        let mut program = Program::new();
+        program.add(movs(3, null)).add(blx(3)).add(b_self());
+        let expected = format!(
+            "call through a null function pointer, from the instruction before {:#010x} (pc 0x00000000)",
+            testing::CODE + 4
+        );
+        assert_eq!(fault_text(&program), expected);
+    }
+}
+
+/// Shows D281: line 41 is pended by the notification, is enabled, and has a vector that is zero, or that of a handler
+/// that stops.
+#[test]
+fn an_interrupt_without_a_handler_is_reported_by_its_number() {
+    for is_default in [false, true] {
+        let mut program = with_centre();
+        program.add(mov32(0, 0xE000_E104)).add(mov32(1, 1 << 9)).add(str_(1, 0, 0)); // NVIC_ISER1: interrupt 41
+        program.add(mov32(0, RESULT + 0x50)).add(ldr(0, 0, 0)).add(movs(1, 2)).add(movs(2, 3));
+        program.call(TRIGGER_NOTIFICATION).add(b_self());
+        if is_default {
+            program.handler(16 + 41).add([0xDE00]); // udf
+        }
+        let text = fault_text(&program);
+        assert!(text.starts_with("no handler for interrupt 41 (exception 57) (pc 0x"), "{text}");
+    }
+}
+
+/// Shows D281: the reset handler calls `main`, and stops when it returns.
+#[test]
+fn that_main_has_returned_is_reported() {
+    let mut program = Program::new();
+    program.add([0xF000, 0xF801]).add([0xDE00]).add([0x4770]); // bl main; udf; main: bx lr
+    assert!(fault_text(&program).starts_with("main returned (pc 0x0800"), "{}", fault_text(&program));
+    let mut other = Program::new();
+    other.add([0xDE00]);
+    assert!(fault_text(&other).starts_with("undefined instruction (pc 0x0800"), "{}", fault_text(&other));
+}
+
+/// Shows D281: `main` is called, and returns to a branch to the default handler.
+#[test]
+fn that_main_has_returned_is_reported_through_the_default_handler() {
+    let mut program = Program::new();
+    program.add([0xF000, 0xF802]).add([0xE001, 0xBF00]).add([0x4770]); // bl main; b over it; main: bx lr
+    program.handler(3).add([0xDE00]);
+    assert!(fault_text(&program).starts_with("main returned (pc 0x0800"), "{}", fault_text(&program));
+}
+
+/// Shows D281.
+#[test]
+fn equal_calls_are_counted_in_a_backtrace() {
+    let mut program = Program::new();
+    program.add([0xDE00]);
+    let mut machine = machine(&program);
+    run_until(&mut machine, MILLISECOND);
+    let mut crash = machine.last_crash().expect("a crash").clone();
+    let frame = crash.frames[0].clone();
+    crash.frames = vec![frame.clone(); 32];
+    crash.frames.push(crate::debug::backtrace::Frame { address: 0x0800_1000, ..frame });
+    let lines = crash.lines();
+    let at = lines.iter().position(|line| line == "backtrace:").expect("a backtrace");
+    assert_eq!(lines.len() - at - 1, 5, "{lines:#?}");
+    assert_eq!(lines[at + 4], "  … 29 more of unknown");
+    assert!(lines[at + 5].starts_with("  #32 0x08001000"), "{lines:#?}");
+}

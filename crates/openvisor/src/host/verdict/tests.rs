@@ -13,7 +13,17 @@ fn options(until: Option<&str>, fail_on: &[&str]) -> VerdictOptions {
 }
 
 fn crash() -> DeviceEvent {
-    let fault = Fault { kind: FaultKind::Lockup, pc: 0, lr: 0, sp: 0, cfsr: 0, hfsr: 0, mmfar: 0, bfar: 0 };
+    let fault = Fault {
+        kind: FaultKind::Lockup,
+        pc: 0,
+        lr: 0,
+        sp: 0,
+        cfsr: 0,
+        hfsr: 0,
+        mmfar: 0,
+        bfar: 0,
+        diagnosis: None,
+    };
     DeviceEvent::Faulted { fault, restart_in_ms: 1000 }
 }
 
