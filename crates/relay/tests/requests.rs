@@ -9,6 +9,7 @@ use common::{
 use link::kind::to_cloud;
 use link::mqtt::{RequestState as State, SubscribeOptions};
 use link::violation;
+use relay::Notice;
 
 /// Shows M12, M60, M61, M64, D47.
 #[test]
@@ -120,6 +121,17 @@ fn requests_the_broker_may_not_be_sent_are_invalid() {
         rig.send(channel, to_cloud::PUBLISH, &common::publish(0, qos, topic, "p"));
         assert_eq!(rig.answers(), [invalid]);
     }
+    let reason = |topic| {
+        rig.send(channel, to_cloud::PUBLISH, &common::publish(0, 0, topic, "p"));
+        let Some(Notice::RequestRefused { request: "publish", reason, .. }) = rig.notices.pop() else {
+            panic!("no refusal is reported")
+        };
+        assert_eq!(rig.answers(), [invalid]);
+        reason
+    };
+    let reasons = [&b"t/#"[..], b""].map(reason);
+    assert_eq!(reasons[0], "topic \"t/#\": a topic to publish to has no wildcards");
+    assert_eq!(reasons[1], "topic \"\": a topic to publish to cannot be empty");
     for filters in [&[(0, "a/#/b")][..], &[(3, "a")], &[(0, "a"), (0, "")]] {
         rig.send(channel, to_cloud::SUBSCRIBE, &common::subscribe(filters));
         assert_eq!(rig.answers(), [not_subscribed(State::InvalidParameters)]);

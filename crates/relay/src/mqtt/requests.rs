@@ -64,7 +64,7 @@ impl Requests {
             Ok(()) => report_publish(topic, &request, cx),
             Err(error) => {
                 self.publishes.release(request.slot)?;
-                report_refusal("publish", error, cx);
+                report_refused_publish(topic, error, cx);
                 let state = state_of(error);
                 respond_publish(request.qos1, Published { slot: request.slot, state, reason: 0 }, cx);
             }
@@ -247,6 +247,28 @@ fn report_subscribe<'a>(topics: impl Iterator<Item = &'a [u8]>, cx: &mut Context
 
 fn report_refusal(request: &'static str, error: RequestError, cx: &mut Context<'_>) {
     cx.notice(|channel| Notice::RequestRefused { channel, request, reason: error.to_string() });
+}
+
+/// Most characters of a topic in the report of a refusal.
+const MAX_TOPIC_CHARACTERS: usize = 100;
+
+/// Names the topic, because an application may publish to many.
+fn report_refused_publish(topic: &[u8], error: RequestError, cx: &mut Context<'_>) {
+    cx.notice(|channel| {
+        let why = match error {
+            RequestError::Invalid if topic.is_empty() => "a topic to publish to cannot be empty".into(),
+            RequestError::Invalid if topic.iter().any(|byte| b"+#".contains(byte)) => {
+                "a topic to publish to has no wildcards".into()
+            }
+            _ => error.to_string(),
+        };
+        let topic: String = lossy(topic).chars().take(MAX_TOPIC_CHARACTERS).collect();
+        Notice::RequestRefused {
+            channel,
+            request: "publish",
+            reason: alloc::format!("topic {topic:?}: {why}"),
+        }
+    });
 }
 
 /// Bytes from a device as text for timelines.

@@ -167,7 +167,10 @@ impl fmt::Display for ConnectError {
             Self::InvalidParameters => "the connect request has a value MQTT does not allow",
             Self::ControlCharacter => "a control character in the host, client id, user name or will topic",
             Self::TlsRequired => "this cloud connects to brokers over TLS only",
-            Self::InvalidCredentials => "the certificates or the private key given cannot be used",
+            Self::InvalidCredentials => {
+                "the application's certificates or private key cannot be used; they have to be DER, not PEM, and a key \
+                 has to belong to its certificate"
+            }
             Self::Withdrawn => "the application cancelled the connect",
             Self::TooMany => "the account has as many outbound connections as it may",
             Self::NotAllowed => "the address is not allowed",
