@@ -104,7 +104,7 @@ limits! {
     Count connections_per_source: "of these from one address (IPv6: one /64)",
     Count connections_per_account: "devices connected at a time, of one account",
     Count handshakes: "TLS handshakes under way",
-    Count handshakes_per_source: "of these from one address; beyond that the oldest is dropped",
+    Count handshakes_per_source: "of these from one address; one more drops the oldest",
     Rate handshakes_a_second_per_source: "new connections a second from one address",
     Rate connections_a_second_per_device: "connections a second of one device",
     Seconds handshake_timeout: "seconds a TLS handshake may take",
