@@ -172,9 +172,9 @@ impl Player {
     }
 
     fn show_all(&mut self, events: &[DeviceEvent]) {
-        events.iter().for_each(|event| self.verdict.observe_event(event));
         let at = self.at();
         for event in events {
+            self.verdict.observe_event(event);
             match event {
                 DeviceEvent::Led { .. } if !self.shows_led => {}
                 DeviceEvent::Crashed(crash) => debugging::report_crash_at(at, crash, &self.timeline),

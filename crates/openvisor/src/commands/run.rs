@@ -67,7 +67,9 @@ async fn run_to_end(arguments: &RunArguments, verdict: &mut Verdict) -> Result<(
     };
     timeline.add(Source::Device, "stopping");
     let last_events = platform.stop().await;
-    last_events.iter().for_each(|event| observe(event, verdict));
+    for event in &last_events {
+        observe(event, verdict);
+    }
     tokio::select! {
         biased;
         () = show_last_events(&last_events, &timeline, &arguments.show) => {}

@@ -33,6 +33,7 @@ pub(crate) enum Ending {
 }
 
 /// What has happened so far, and the conditions that decide the result.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct Verdict {
     until: Option<Regex>,
     fail_on: Vec<Regex>,
