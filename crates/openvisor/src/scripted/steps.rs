@@ -59,7 +59,7 @@ pub(crate) struct Ending {
     pub(crate) was_stopped: bool,
 }
 
-/// Why a step does not go on.
+/// Why a step ends early.
 enum Stop {
     Failed(Vec<String>),
     ByUser,

@@ -74,8 +74,8 @@ pub(crate) struct TestArguments {
     /// Write the results in the JUnit format to this file: a suite for each script, a test case for each step
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
-    /// Write which lines of the applications' sources were executed to this file, in the format of lcov; the images need
-    /// line tables (-g)
+    /// Write which lines of the applications' sources were executed to this file, in the format of lcov; the images
+    /// need line tables (-g)
     #[arg(long, value_name = "FILE")]
     pub(crate) coverage: Option<PathBuf>,
     /// Print everything that happens, with its device time
