@@ -250,7 +250,7 @@ impl Connection {
         self.is_readable && matches!(self.stage, Stage::Open(_))
     }
 
-    /// Sends `last` and closes. Waits until the cloud has closed its side, for [`CLOSE_TIMEOUT`] at most.
+    /// Sends `last` and closes. Waits until the cloud has closed its side, for `CLOSE_TIMEOUT` at most.
     pub fn close(mut self, last: &[u8]) {
         if let Stage::Open(stream) = &mut self.stage {
             let _ = stream.session.writer().write_all(last);
