@@ -218,10 +218,10 @@ fn a_revoked_device_is_disconnected_by_the_running_cloud_for_good() {
         let text = fixture.run_ok(processes, &["devices", "revoke", "kitchen", "--yes"]);
         assert!(text.starts_with("revoked kitchen") && text.contains("running cloud"), "{text}");
         cloud.process.out.expect("device disconnected: the device is revoked");
-        let told = "link    down: the cloud has revoked this device or does not know it";
-        device.out.expect(told);
-        // It does not try again soon, but one that is started anew does, and is told the same.
-        fixture.device(processes, &cloud).out.expect(told);
+        let reason = "link    down: the cloud has revoked this device or does not know it";
+        device.out.expect(reason);
+        // It does not try again soon, but one that is started anew does, and is reason the same.
+        fixture.device(processes, &cloud).out.expect(reason);
         assert_eq!(fixture.wait_for(processes, "connected", &false.into())["state"], "revoked");
         let again = fixture.run_ok(processes, &["devices", "revoke", "kitchen", "--yes"]);
         assert!(again.contains("already"), "{again}");

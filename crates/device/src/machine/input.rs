@@ -354,7 +354,7 @@ impl sansio::StateMachine for Machine {
 fn bounded(cause: &str) -> &str {
     &cause[..cause.floor_char_boundary(MAX_CAUSE)]
 }
-/// What the reason of a `BYE` means for whoever looks after the device (D323).
+/// What the reason of a `BYE` means for the operator of the device (D323).
 fn bye_text(reason: ByeReason) -> &'static str {
     match reason {
         ByeReason::Done => "the cloud ended it",

@@ -90,7 +90,7 @@ fn a_device_of_another_account_is_not_called_missing() {
 
 /// Shows D321.
 #[test]
-fn whoever_streams_a_log_is_told_that_logging_is_off() {
+fn a_stream_of_a_log_says_that_logging_is_off() {
     within(LIMIT, |processes| {
         let fixture = Fixture::new(processes);
         fixture.run_ok(processes, &["devices", "logging", "kitchen", "off"]);

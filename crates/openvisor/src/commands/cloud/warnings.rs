@@ -22,7 +22,7 @@ fn warnings(listen: SocketAddr, metrics: Option<SocketAddr>, has_names: bool) ->
     }
     if let Some(metrics) = metrics.filter(|metrics| !metrics.ip().is_loopback()) {
         warnings.push(format!(
-            "--metrics {metrics}: whoever can reach this address can read health and metrics, without a password; \
+            "--metrics {metrics}: anyone who can reach this address can read health and metrics, without a password; \
              use 127.0.0.1, or let a firewall admit the collector only"
         ));
     }
