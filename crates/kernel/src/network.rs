@@ -62,8 +62,9 @@ pub(crate) struct Network {
     link: LinkState,
     /// Consecutive failures.
     failures: u32,
-    /// Why the cloud said it ends the connection, until the port has asked for it.
-    bye: Option<ByeReason>,
+    /// The code of the reason for which the cloud said it ends the connection, until the port takes it. A code, because
+    /// `None` of it is all zero, as everything in a kernel's first state.
+    bye: Option<u32>,
     /// Since when the cloud has been out of reach while wanted.
     unreachable_since: Instant,
     /// Whether the last failure happened over a local link that was up.
@@ -214,7 +215,7 @@ impl Network {
     /// The cloud says why it ends the connection. A device that may not connect any more pauses as long as after many
     /// failures (D323).
     pub(crate) fn on_bye(&mut self, reason: ByeReason) {
-        self.bye = Some(reason);
+        self.bye = Some(reason.code());
         if reason == ByeReason::Revoked {
             self.failures = self.failures.max(ENHANCED_CALM_FAILURES);
         }
@@ -222,7 +223,7 @@ impl Network {
 
     /// Takes the reason of the last `BYE`.
     pub(crate) fn take_bye(&mut self) -> Option<ByeReason> {
-        self.bye.take()
+        self.bye.take().map(ByeReason::from_code)
     }
 
     /// The connection has ended, or the attempt has failed. After a failure the kernel pauses, so that devices do not
