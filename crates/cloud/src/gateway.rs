@@ -151,10 +151,12 @@ impl Gateway {
                     Ok((stream, address)) => gateway.clone().accept(stream, address, &serve, &mut tasks),
                     Err(error) => gateway.back_off(&error).await,
                 },
+                // The set keeps a finished task until it is joined.
                 Some(_) = tasks.join_next() => {}
                 _ = &mut stop => break,
             }
         }
+        // Devices that come during the drain are refused at once instead of waiting in the backlog (D123).
         drop(listener);
         let all = async { while tasks.join_next().await.is_some() {} };
         let _ = timeout(gateway.stop_timeout, all).await;
@@ -210,6 +212,7 @@ impl Gateway {
         if !self.rates.admits(source(address.ip()), now) {
             return Err(AdmissionError::SourceRate);
         }
+        // Before the slot for the same reason.
         let permit = self.connections.try_acquire(address.ip()).map_err(|full| match full {
             Full::Total => AdmissionError::Connections,
             Full::Source => AdmissionError::SourceConnections,
@@ -225,6 +228,7 @@ impl Gateway {
         permit: SourcePermit,
         mut slot: Slot,
     ) -> Result<Box<Admitted>, AdmissionError> {
+        // Frames are small; Nagle's algorithm would hold each back until the one before is acknowledged.
         stream.set_nodelay(true).map_err(AdmissionError::Handshake)?;
         let stream = tokio::select! {
             done = timeout(self.handshake_timeout, self.handshake(stream)) => {
@@ -278,6 +282,7 @@ fn tls_config(authority: &Authority, hosts: &[String]) -> Result<ServerConfig, A
 fn set_resumption(config: &mut ServerConfig) {
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 1;
+    // Without a ticketer every handshake is a full one, which costs time and nothing else.
     if let Ok(ticketer) = Ticketer::new() {
         config.ticketer = ticketer;
     }

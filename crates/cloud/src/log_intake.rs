@@ -178,6 +178,7 @@ async fn store_batch(store: &Store, batch: &mut Batch, metrics: &Metrics) {
         metrics.log_lines.taken.inc_by((batch.lines.len() as u64).saturating_sub(duplicates));
         metrics.log_lines.duplicate.inc_by(duplicates);
     }
+    // Not tried again: it is information for operators, and lines must not wait for it.
     if let Err(error) = store.record_seen(&batch.seen).await {
         tracing::error!(%error, devices = batch.seen.len(), "cannot record that devices have connected");
     }
@@ -200,6 +201,7 @@ impl Drop for CloseOnDrop {
 impl Intake {
     /// Number of lines between devices and store.
     pub(crate) fn lines(&self) -> usize {
+        // Nothing is synchronised by this count: metrics and a coarse limit use it.
         self.lines.load(Ordering::Relaxed)
     }
 
@@ -240,6 +242,7 @@ impl Intake {
                     return false;
                 }
             }
+            // Without the lock. Nothing is missed: `notify_one` stores a permit when nobody waits.
             self.filled.notified().await;
         }
     }
@@ -249,6 +252,7 @@ impl Waiting {
     /// Moves lines in turn, so that every waiting queue has a share of the batch, and then fills the rest of it.
     fn fill(&mut self, batch: &mut Batch) {
         batch.seen.append(&mut self.seen);
+        // At least one line, also when more queues wait than a batch has lines.
         let share = (LOG_BATCH / self.queues.len().max(1)).max(1);
         while batch.lines.len() < LOG_BATCH
             && let Some(queue) = self.queues.pop_front()
@@ -303,6 +307,7 @@ impl Batch {
             state.run = run;
             let waker = state.waker.take();
             drop(state);
+            // After the lock is released, which the session takes as soon as it is woken.
             waker.into_iter().for_each(Waker::wake);
         }
         self.lines.clear();
@@ -342,6 +347,7 @@ impl LogQueue {
         state.lines.push_back(line);
         if !std::mem::replace(&mut state.is_waiting, true) {
             drop(state);
+            // The writer locks `waiting` before a queue; holding the queue here could deadlock.
             self.intake().waiting().queues.push_back(self.queue.clone());
             self.intake().filled.notify_one();
         }
@@ -367,6 +373,7 @@ impl LogQueue {
     /// The number of the last line stored, once for each time that changes.
     pub(crate) fn poll_stored(&self, context: &mut Context<'_>) -> Option<u32> {
         let mut state = self.queue.state();
+        // Every round of the session comes here; usually the waker is still the right one and need not be cloned.
         if !state.waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
             state.waker = Some(context.waker().clone());
         }

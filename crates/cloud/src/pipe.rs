@@ -64,6 +64,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(count)) => self.advance(count),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                // What has been accepted is flushed below even if no more is.
                 Poll::Pending => break,
             }
         }

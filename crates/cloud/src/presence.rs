@@ -14,6 +14,7 @@ use crate::store::{Store, StoreError};
 /// Records presence periodically, as long as anyone else has the store.
 pub(crate) async fn run(store: Weak<Store>, registry: Arc<Registry>) {
     let mut ticks = interval(PRESENCE_INTERVAL);
+    // After a slow store no burst of attempts follows.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut presence = Presence { registry, recorded: None };
     let mut reported: Option<Instant> = None;

@@ -25,6 +25,7 @@ pub(crate) async fn run(
     authorization_timeout: Duration,
 ) {
     let mut ticks = interval(REVOCATION_INTERVAL);
+    // After a slow store no burst of checks follows.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut watcher = RevocationWatcher::new(registry, authorization_timeout);
     loop {
@@ -81,6 +82,7 @@ impl RevocationWatcher {
         };
         match &checked {
             Ok(()) => {
+                // Its start: a row that changed while the check ran may have been read before the change.
                 self.confirmed = start;
                 self.reported = None;
                 store.set_authorizing(true);
@@ -125,6 +127,7 @@ impl RevocationWatcher {
         }
         let serials: HashMap<_, _> = connected.iter().map(|one| (one.device, one.serial)).collect();
         self.checked.retain(|device, checked| serials.get(device) == Some(&checked.serial));
+        // Last, so that a check that fails reads every row again.
         self.changes = Some(changes);
         Ok(())
     }
@@ -141,6 +144,7 @@ impl RevocationWatcher {
             Some(row) => match row.fingerprint {
                 Some(known) if known == fingerprint => None,
                 Some(_) => Some(EndReason::Revoked),
+                // The stored fingerprint is damaged: not authorised, but that is no revocation (D161).
                 None => Some(EndReason::Internal),
             },
         };

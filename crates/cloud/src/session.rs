@@ -159,10 +159,12 @@ impl Session {
         self.update_subscribers();
         for _ in 0..SESSION_ROUNDS {
             self.apply_outputs();
+            // After the outputs, so that what the last round's inputs produced is sent in this one.
             match self.poll_once(context, &mut buffer) {
                 Progress::Worked => {}
                 Progress::Idle => {
                     self.update_counts();
+                    // A new verdict is an input for the core, so there may be work again.
                     if !self.update_memory() {
                         return Poll::Pending;
                     }

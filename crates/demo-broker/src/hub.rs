@@ -70,6 +70,7 @@ impl Queue {
     /// The next message; `None` when the registration is lost. Safe to cancel.
     pub(crate) async fn next(&mut self) -> Option<Message> {
         let message = self.messages.recv().await?;
+        // The count is only a limit; the channel itself synchronises the messages.
         self.bytes.fetch_sub(message.size(), Relaxed);
         Some(message)
     }
@@ -224,6 +225,7 @@ impl Client {
     /// Queues a message unless too much is waiting. False: the client does not keep up.
     fn offer(&self, message: Message) -> bool {
         let size = message.size();
+        // Counted before it is queued: the receiver could otherwise subtract before this adds.
         if self.waiting_bytes.fetch_add(size, Relaxed) + size > MAX_WAITING_BYTES
             || self.messages.try_send(message).is_err()
         {

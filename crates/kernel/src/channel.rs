@@ -178,6 +178,7 @@ impl Channel {
         }
         // The loss of the network is reported even for a finished exchange, because every channel must learn of it
         // (N66).
+        // Last of all events, because applications tear down at it and would miss responses announced later (D87).
         if reason == ClosureReason::NetworkDisconnected || !protocol.is_finished() {
             notifications.post(port, core.target, EventType::ChannelNotConnected);
         }

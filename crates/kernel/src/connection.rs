@@ -134,6 +134,7 @@ impl Kernel {
     fn on_lost(&mut self, port: &mut Port<'_>, cause: LinkLoss) {
         // Nothing can be wrong with a connection that is gone.
         let _ = self.link.handle(port.now, &mut Input::Lost);
+        // Before the network records the loss: channels are ended only while the connection counts as established.
         self.end_link(port, cause != LinkLoss::Requested);
         self.network.on_lost(port.now, cause, &mut self.rng);
         self.update_network(port);
@@ -160,6 +161,7 @@ impl Kernel {
 
     /// From now on the connection carries nothing but a `BYE`.
     fn end_link(&mut self, port: &mut Port<'_>, failed: bool) {
+        // An end can have two causes, such as a violation and then the loss; the second changes nothing.
         if self.network.is_established() {
             self.network.on_closing(port.now, failed);
             self.logging.connection_lost();

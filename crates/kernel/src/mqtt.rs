@@ -331,6 +331,7 @@ impl Mqtt {
     pub(crate) fn fail_in_flight(&mut self) -> u32 {
         let before = self.readable.len();
         let state = RequestState::NotConnected;
+        // An acknowledgement for a connection that is over means nothing (D97).
         self.acknowledgements.clear();
         self.incoming = Incoming::Nothing;
         if self.connect.stage == Stage::InFlight {

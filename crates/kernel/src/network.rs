@@ -257,6 +257,7 @@ impl Network {
         self.failures = 0;
         match self.link {
             LinkState::AwaitingWelcome | LinkState::Open => return true,
+            // Not `Down` yet: the port has still to report the end of its attempt.
             LinkState::Connecting => self.link = LinkState::Closing { failed: false },
             LinkState::Backoff { .. } => self.link = LinkState::Down,
             LinkState::Down | LinkState::Closing { .. } => {}
@@ -277,6 +278,7 @@ impl Network {
 
     /// The application has made a request: from now on it decides about the network (N13).
     pub(crate) fn on_requested(&mut self, now: Instant) {
+        // The 30 s without the cloud (D23) count from the wish for a connection, not from the end of the last one.
         if self.reported == NetworkStatus::DeliberatelyOffline {
             self.unreachable_since = now;
         }

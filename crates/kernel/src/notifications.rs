@@ -89,6 +89,7 @@ impl Notifications {
                 index += 1;
             } else {
                 self.pending.remove(index);
+                // This pends the line: if it is enabled, the next record of the same centre finds it busy (D11).
                 self.deliver(port, pending);
             }
         }
@@ -133,6 +134,7 @@ impl Notifications {
         // An application that made its buffer unwritable loses its own records and nothing else (D33).
         let _ = port.memory.write(slot, &posted.record.to_bytes());
         centre.next = (centre.next + 1) % (centre.buffer.length() / RECORD);
+        // After the record, because the handler that this starts reads it.
         port.interrupts.pend(centre.irq);
     }
 

@@ -109,6 +109,7 @@ impl Outbox {
         if item.left > self.free() || item.left > MAX_ITEM || !self.queue.has_room(1) {
             return Err(Status::InvalidBufferSize);
         }
+        // The draft has a copy of the ring from before `grow`, so it writes where the item begins.
         let mut draft = Draft { memory, ring: self.ring, length: 0 };
         self.ring.grow(item.left);
         self.queue.push(item);

@@ -94,6 +94,7 @@ impl Deliveries {
 
     /// The message of `packet_id` whose acknowledgement the broker is still waiting for.
     pub(crate) fn find(&self, packet_id: u16) -> Option<Fingerprint> {
+        // The latest one, since a broker may have reused the identifier (D192).
         let same = self.queue.iter().rev().find(|delivery| delivery.packet_id == packet_id);
         same.map(|delivery| delivery.fingerprint)
     }
@@ -129,6 +130,7 @@ impl Deliveries {
         if !delivery.is_qos2 {
             return Some(Acknowledgement::PubAck(packet_id));
         }
+        // The oldest is forgotten: a broker that releases nothing must not make this grow.
         if self.unreleased.len() == UNRELEASED {
             self.unreleased.pop_front();
         }

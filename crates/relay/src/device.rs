@@ -314,6 +314,7 @@ impl DeviceRelay {
     /// that gives more to send.
     fn finish_closing(&mut self) -> bool {
         let mut has_more = false;
+        // From the back, because channels are removed on the way.
         for index in (0..self.channels.len()).rev() {
             let channel = &mut self.channels[index];
             let number = channel.number;
@@ -342,6 +343,7 @@ impl DeviceRelay {
         if self.state == LinkState::Open {
             self.state = LinkState::Closing(reason);
             self.for_each_channel(|handler, cx| handler.abandon(cx));
+            // One by one, because each is counted as closed.
             while !self.channels.is_empty() {
                 self.remove_channel(0);
             }

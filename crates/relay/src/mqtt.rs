@@ -101,6 +101,7 @@ impl Handler for MqttChannel {
             self.open(target, options, cx);
         }
         if let Stage::Open(broker) = &mut self.stage
+            // A connection that has ended can no longer time out; only what it received is still processed.
             && broker.end.is_none()
         {
             if broker.has_disconnect_timed_out(now) {

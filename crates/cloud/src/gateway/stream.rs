@@ -223,6 +223,7 @@ impl AsyncRead for DeviceStream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let stream = self.get_mut();
+        // Read to be discarded: closing with unread bytes would make TCP reset the connection.
         while stream.closed {
             if ready!(stream.poll_fill(context))? == 0 {
                 return Poll::Ready(Ok(()));
@@ -304,6 +305,7 @@ impl Queue {
         too_small: impl Fn(&E) -> Option<usize>,
     ) -> io::Result<()> {
         let end = self.bytes.len();
+        // All capacity is offered at once, so that most records need no second attempt.
         self.bytes.resize(self.bytes.capacity(), 0);
         loop {
             match write(&mut self.bytes[end..]) {

@@ -93,11 +93,14 @@ impl LogStream {
         let clock = clock.as_micros();
         if !self.is_enabled {
             self.metrics.log_lines.refused.inc();
+            // Acknowledged all the same: the device would send the line again over every connection.
             self.refused = Some(sequence);
         } else if self.rate.admits(sequence, clock) {
+            // Before the line: a device's lines are stored in the order of their numbers (D118).
             self.flush_dropped(observe);
             self.store_log(sequence, clock, text, observe);
         } else {
+            // Acknowledged by the report of dropped lines, which has the number of the last of them (D122).
             self.metrics.log_lines.dropped.inc();
         }
     }

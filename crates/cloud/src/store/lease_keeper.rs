@@ -107,6 +107,7 @@ impl FileWatch {
         loop {
             sleep(CHECK_INTERVAL).await;
             let path = self.path.clone();
+            // A file system that hangs must not block a worker of the runtime.
             let Ok(found) = tokio::task::spawn_blocking(move || fs::metadata(path)).await else { continue };
             let is_same = found.is_ok_and(|found| (found.dev(), found.ino()) == self.opened);
             let state = if is_same { LeaseState::Held } else { LeaseState::Taken };

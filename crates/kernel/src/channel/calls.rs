@@ -87,7 +87,9 @@ pub(crate) fn close(
     handle: u32,
 ) -> Result<(), Status> {
     let handle = HandleParam::check(port.memory, handle).early()?;
+    // Before the variable is cleared: a value that is no channel's handle stays as it is (D31).
     let closing = channels.by_handle(handle.value)?.core.handle;
+    // Before the channel is closed: a call that fails closes nothing.
     handle.clear(port.memory).early()?;
 
     let is_closing =

@@ -80,6 +80,7 @@ pub(crate) fn receive(
         to.qos.word(u32::from(correlation != 0)),
     ];
     port.memory.write_words(&words).late()?;
+    // Only after every result is written: a faulty pointer leaves the message readable (D04).
     release(link, core, topic + payload);
     if mqtt.finish_read() {
         notifications.post(port, core.target, EventType::ChannelDataReadable);
@@ -110,6 +111,7 @@ pub(crate) fn receive_lost(
     let words =
         [reason_out.word(reason.code().into()), topic_out.length_word(topic), message_len_out.word(message)];
     port.memory.write_words(&words).late()?;
+    // Only after every result is written, as for messages (D04).
     release(link, core, topic);
     if mqtt.finish_read() {
         notifications.post(port, core.target, EventType::ChannelDataReadable);

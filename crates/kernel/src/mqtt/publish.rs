@@ -35,6 +35,7 @@ pub(crate) fn request(
         slot,
         qos1: request.desired_qos == 1,
         retain: request.retain != 0,
+        // Only reported: the cloud validates MQTT and answers `INVALIDPARAMETERS` (D46).
         qos_out_of_range: request.desired_qos > 1,
         topic: TopicHead::Name(topic.length()),
     };

@@ -25,6 +25,7 @@ impl Client {
         let Some(frame) = self.framer.next(input)? else { return Ok(()) };
         let events = self.events.len();
         let outcome = self.frame(&frame);
+        // A packet that yields no event costs work without effect, which the caller limits (D180).
         self.overhead.packets += u64::from(self.events.len() == events);
         outcome
     }
@@ -66,6 +67,7 @@ impl Client {
                 self.events.push(Event::Disconnected { reason_code });
                 self.close();
             }
+            // Only for completeness: `frame` handles messages, because it knows how much was dropped.
             Packet::Publish(publish) => self.publish_received(&publish, 0)?,
             Packet::PubAck { packet_id, reason_code } => self.puback(packet_id, reason_code),
             Packet::PubRec { packet_id, reason_code } => self.pubrec(packet_id, reason_code),
@@ -91,6 +93,7 @@ impl Client {
             self.keep_alive.set_seconds(seconds);
         }
         self.state = State::Connected;
+        // In front, because messages may have come before the CONNACK (D192).
         self.events.push_front(Event::Connected { session_present });
     }
 
@@ -234,6 +237,7 @@ impl Client {
         if self.version.has_properties() && !has_codes {
             self.deviations.note(Deviation::MissingReasonCodes);
         }
+        // UNSUBACK of 3.1.1 has no codes: its arrival is the success.
         let reason_codes = if has_codes { reason_codes.to_owned() } else { all_success(unsubscribe.filters) };
         if reason_codes.len() != unsubscribe.filters {
             return Err(violation("not one reason code for each filter in UNSUBACK (MQTT 5, 3.11.3)"));

@@ -50,6 +50,7 @@ pub(super) struct Rates(Mutex<Window>);
 struct Window {
     start: Instant,
     totals: [u32; BOUNDS.len()],
+    /// Bounded without a limit of its own, because call sites are static.
     kinds: HashMap<Identifier, Kind>,
 }
 
@@ -76,6 +77,7 @@ impl Default for Rates {
 
 impl Rates {
     fn lock(&self) -> MutexGuard<'_, Window> {
+        // Counts are usable after a panic, and that is when the log is needed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
