@@ -98,6 +98,7 @@ async fn converse(
     });
     // Both run in this one future, so that dropping it leaves nothing behind.
     let outcome = tokio::select! {
+        // The limit of interim responses first: a server that sends them without end always has another one ready.
         biased;
         () = interim.exceeded() => return Err(ExchangeError::TooLarge),
         answer = &mut answer => answer,
@@ -193,6 +194,7 @@ async fn read(
     let ignored = recording.malformed_headers();
     let mut response = HttpResponse { status: head.status.as_u16(), headers, ignored, body: Vec::new() };
     let mut left = capacity.checked_sub(response.length()).ok_or(ExchangeError::TooLarge)?;
+    // A length that cannot fit is known before the body is read.
     if body.size_hint().lower() > left as u64 {
         return Err(ExchangeError::TooLarge);
     }

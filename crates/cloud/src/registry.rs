@@ -186,6 +186,7 @@ impl RegistrationGuard {
     /// The next command.
     pub(crate) fn poll_command(&self, context: &mut Context<'_>) -> Poll<Command> {
         let mut commands = self.mailbox.lock();
+        // The end first: nothing that was ordered before it matters any more.
         if let Some(reason) = commands.end.take() {
             return Poll::Ready(Command::End(reason));
         }

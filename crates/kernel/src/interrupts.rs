@@ -149,6 +149,7 @@ fn fast_lines<'a>(port: &'a mut Port<'_>) -> Result<&'a mut dyn FastLines, Statu
 fn check_vector(port: &Port<'_>, table: u32, irq: u16) -> Result<(), MemoryFault> {
     let offset = 4 * (SYSTEM_EXCEPTIONS + u32::from(irq));
     let handler = read_u32(port.memory, table.checked_add(offset).ok_or(MemoryFault)?)?;
+    // Bit 0 says Thumb code, the only code this processor executes.
     if handler & 1 == 0 {
         return Err(MemoryFault);
     }

@@ -84,6 +84,7 @@ impl<T: Copy, const N: usize> Queue<T, N> {
     /// Removes the item at `index`; later ones move up.
     pub(crate) fn remove(&mut self, index: usize) -> Option<T> {
         let item = self.get(index)?;
+        // Later items move up, because they must stay in order.
         for at in index + 1..self.len {
             self.items[self.slot(at - 1)] = self.items[self.slot(at)];
         }

@@ -58,6 +58,7 @@ impl ReconnectDelays {
     pub(crate) fn delay(&mut self, destination: &Destination, now: Instant) -> Option<Delay> {
         let max_delay = self.max_delay;
         let entry = self.entries.iter_mut().find(|entry| entry.destination == *destination)?;
+        // More than 16 doublings exceed every maximum, and the shift must not overflow.
         let doublings = entry.failures.checked_sub(FREE_RECONNECTS)?.min(16);
         let delay = RECONNECT_DELAY_START.saturating_mul(1 << doublings).min(max_delay);
         let until = entry.failed_at + delay;

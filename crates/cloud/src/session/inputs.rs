@@ -37,6 +37,7 @@ impl Session {
         context: &mut Context<'_>,
         buffer: &mut [u8; READ_CHUNK],
     ) -> Result<bool, Disconnection> {
+        // Whatever the device still sends is discarded, and the rates no longer apply to the `BYE`.
         if let Phase::Closing { reason, .. } = self.phase {
             let is_closed = self.link.poll_close(context, buffer).is_ready();
             return if is_closed { Err(Disconnection::Bye(reason)) } else { Ok(false) };

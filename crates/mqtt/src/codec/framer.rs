@@ -96,6 +96,7 @@ impl Framer {
         let fixed_header = 1 + self.length_bytes as usize;
         let keep = self.length.min(self.maximum.saturating_sub(fixed_header));
         let drop = self.length - keep;
+        // Only a message can be reported as lost (D49); of any other packet every byte has a meaning.
         let may_shorten = first >> 4 == packet_type::PUBLISH;
         if drop > 0 && !may_shorten {
             let cause = "a packet is larger than the maximum packet size (MQTT-3.1.2-24)";

@@ -30,6 +30,7 @@ pub(super) fn run(shared: &Shared, mut to: Box<dyn Write + Send>) {
         while start < batch.bytes.len() {
             let end = start + piece_length(&batch.bytes[start..]);
             let mut result = write_all(&mut *to, &batch.bytes[start..end]);
+            // Flushed once for each batch: the writer may have a buffer of its own.
             if end == batch.bytes.len() {
                 result = result.and_then(|()| flush(&mut *to));
             }
