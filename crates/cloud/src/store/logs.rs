@@ -116,7 +116,7 @@ impl Store {
     /// Removes the lines that are too old, and of every device those in excess of its number of lines. It does so in
     /// chunks, because writers wait while a chunk is removed (D120).
     ///
-    /// Age is measured by this machine's clock. A cloud first compares that with [`Store::newest_moment`]: a clock that
+    /// Age is measured by this machine's clock. A cloud first compares that with `Store::newest_moment`: a clock that
     /// is ahead would delete everything (D164).
     pub async fn prune_logs(&self, retention: LogRetention) -> Result<(), StoreError> {
         let oldest = wall_millis() - i64::try_from(retention.age.as_millis()).unwrap_or(i64::MAX);

@@ -110,12 +110,12 @@ impl Scene<'_> {
         let is_branch_here = |at: u32| match (self.half(at), self.half(at + 2)) {
             // B, encoding T2: eleven bits of distance in halfwords.
             (Some(first), _) if first & 0xF800 == 0xE000 => {
-                let distance = i32::from(((first << 5) as i16) >> 5) * 2;
+                let distance = i32::from((first << 5).cast_signed() >> 5) * 2;
                 at.wrapping_add(4).wrapping_add_signed(distance) == self.pc
             }
             // B.W, encoding T4, within 4 KiB: J1 and J2 equal to the sign, as they are there.
             (Some(first), Some(second)) if first & 0xF800 == 0xF000 && second & 0xD000 == 0x9000 => {
-                let high = i32::from(((first << 6) as i16) >> 6);
+                let high = i32::from((first << 6).cast_signed() >> 6);
                 let distance = (high << 12) | i32::from(second & 0x7FF) << 1;
                 at.wrapping_add(4).wrapping_add_signed(distance) == self.pc
             }

@@ -42,7 +42,7 @@ pub struct Refusal<'a> {
 }
 
 /// An argument, or a member of a structure that one points to.
-struct Value {
+struct Argument {
     /// Its name, after the names of the structures around it.
     path: String,
     type_name: &'static str,
@@ -138,7 +138,7 @@ impl Refusal<'_> {
     }
 
     fn handle_errors(&self) -> Vec<String> {
-        let wrong = |one: &Value| {
+        let wrong = |one: &Argument| {
             let handle = match pointed(one.type_name) {
                 Some(_) if one.value == 0 => return None,
                 Some(_) => self.word(one.value)?,
@@ -147,7 +147,7 @@ impl Refusal<'_> {
             let error = self.handles.error(self.call, one.type_name, handle)?;
             Some(format!("{} {error}", one.path))
         };
-        let is_handle = |one: &&Value| {
+        let is_handle = |one: &&Argument| {
             // An out-parameter holds no handle yet.
             let is_returned = self.call == Call::OpenChannel && !one.is_member;
             one.type_name.trim_end_matches(" *").ends_with("Handle") && !is_returned
@@ -188,7 +188,7 @@ impl Refusal<'_> {
         if found.is_empty() { wrong(true) } else { found }
     }
 
-    fn address_error(&self, values: &[Value], one: &Value) -> Option<String> {
+    fn address_error(&self, values: &[Argument], one: &Argument) -> Option<String> {
         let (target, constant) = pointed(one.type_name)?;
         if one.value == 0 {
             let is_empty = length_of(values, one) == Some(0);
@@ -226,7 +226,7 @@ impl Refusal<'_> {
     fn key_errors(&self) -> Vec<String> {
         let values = self.values();
         let keys = values.iter().filter(|one| one.path.ends_with("key.data"));
-        let wrong = |one: &Value| {
+        let wrong = |one: &Argument| {
             let length = length_of(&values, one)?;
             let mut bytes = vec![0; length.min(MAX_KEY) as usize];
             let is_read = (self.memory)(one.value, &mut bytes);
@@ -249,7 +249,7 @@ impl Refusal<'_> {
     /// What is to be said of the argument or member of this name.
     fn named(&self, name: &str, say: impl Fn(u32) -> String) -> Vec<String> {
         let values = self.values();
-        let is_it = |one: &&Value| one.path == name || one.path.rsplit('.').next() == Some(name);
+        let is_it = |one: &&Argument| one.path == name || one.path.rsplit('.').next() == Some(name);
         values.iter().find(is_it).map(|one| say(one.value)).into_iter().collect()
     }
 
@@ -266,10 +266,10 @@ impl Refusal<'_> {
     }
 
     /// The arguments and all members of structures they point to.
-    fn values(&self) -> Vec<Value> {
+    fn values(&self) -> Vec<Argument> {
         let mut values = Vec::new();
         let parameters = self.call.parameters().iter().zip(self.registers);
-        let argument = |(Parameter { name, type_name }, value): (&Parameter, u32)| Value {
+        let argument = |(Parameter { name, type_name }, value): (&Parameter, u32)| Argument {
             path: (*name).to_owned(),
             type_name,
             value,
@@ -284,7 +284,7 @@ impl Refusal<'_> {
         values
     }
 
-    fn add_structure(&self, values: &mut Vec<Value>, target: &str, address: u32, path: &str, depth: u32) {
+    fn add_structure(&self, values: &mut Vec<Argument>, target: &str, address: u32, path: &str, depth: u32) {
         let Some(layout) = layouts::layout(target.trim_start_matches("struct ")) else { return };
         if address == 0 || depth > MAX_DEPTH {
             return;
@@ -301,7 +301,7 @@ impl Refusal<'_> {
             if values.len() == MAX_VALUES {
                 return;
             }
-            values.push(Value { path: path.clone(), type_name: member.type_name, value, is_member: true });
+            values.push(Argument { path: path.clone(), type_name: member.type_name, value, is_member: true });
             if let Some((target, true)) = pointed(member.type_name) {
                 let count = self.count(layout, address);
                 self.add_elements(values, target, (value, count), &path, depth + 1);
@@ -311,7 +311,7 @@ impl Refusal<'_> {
 
     fn add_elements(
         &self,
-        values: &mut Vec<Value>,
+        values: &mut Vec<Argument>,
         target: &str,
         (address, count): (u32, Option<u32>),
         path: &str,
@@ -342,9 +342,9 @@ impl Refusal<'_> {
 const LENGTHS: [&str; 4] = ["length", "size", "len", "length_bytes"];
 
 /// The length that stands beside an address: of a text its own, of an argument the one named so.
-fn length_of(values: &[Value], address: &Value) -> Option<u32> {
+fn length_of(values: &[Argument], address: &Argument) -> Option<u32> {
     let parent = address.path.rsplit_once('.').map_or("", |(parent, _)| parent);
-    let is_it = |one: &&Value| {
+    let is_it = |one: &&Argument| {
         let (own, name) = one.path.rsplit_once('.').unwrap_or(("", &one.path));
         one.is_member == address.is_member
             && own == parent
