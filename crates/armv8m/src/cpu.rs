@@ -108,8 +108,8 @@ impl Cpu {
         }
     }
 
-    /// Whether the instruction at `address` of flash was ever executed, whatever was reset since. One that its condition
-    /// skipped counts.
+    /// Whether the instruction at `address` of flash was ever executed, whatever was reset since. One that its
+    /// condition skipped counts.
     pub fn was_executed(&self, address: u32) -> bool {
         self.code.was_executed(address)
     }

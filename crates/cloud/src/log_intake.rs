@@ -242,7 +242,7 @@ impl Intake {
                     return false;
                 }
             }
-            // Without the lock. Nothing is missed: `notify_one` stores a permit when nobody waits.
+            // Without the lock. Nothing is missed: `notify_one` stores a permit when no task waits.
             self.filled.notified().await;
         }
     }

@@ -99,7 +99,7 @@ fn lines(
     }
 }
 
-/// The peer repeats what it is asked to say, and answers everything else alike.
+/// The peer repeats what it has to say, and answers everything else alike.
 fn answer(line: &str) -> Vec<u8> {
     line.strip_prefix("say ").unwrap_or("pong").as_bytes().to_vec()
 }

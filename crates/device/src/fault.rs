@@ -49,7 +49,7 @@ pub struct Fault {
     pub mmfar: u32,
     /// BusFault Address Register; means something when CFSR bit 15 is set.
     pub bfar: u32,
-    /// The mistake behind it, where that can be told.
+    /// The mistake behind it, where it is known.
     pub diagnosis: Option<Diagnosis>,
 }
 

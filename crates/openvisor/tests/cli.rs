@@ -221,7 +221,7 @@ fn a_provisioned_folder_is_private_and_never_overwritten() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let cloud = folder.path().join("cloud");
-        // Nobody reads the id: no reason to fail.
+        // No one reads the id: no reason to fail.
         let unread = format!(
             "{} provision --data {} --out {}/unread >&-",
             env!("CARGO_BIN_EXE_openvisor"),

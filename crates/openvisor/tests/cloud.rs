@@ -1,4 +1,4 @@
-//! `openvisor cloud` as whoever runs it sees it: its log, its ports, its end.
+//! `openvisor cloud` as its operator sees it: its log, its ports, its end.
 
 mod support;
 

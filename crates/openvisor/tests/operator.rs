@@ -220,7 +220,7 @@ fn a_revoked_device_is_disconnected_by_the_running_cloud_for_good() {
         cloud.process.out.expect("device disconnected: the device is revoked");
         let reason = "link    down: the cloud has revoked this device or does not know it";
         device.out.expect(reason);
-        // It does not try again soon, but one that is started anew does, and is reason the same.
+        // It does not try again soon, but one that is restarted does, and shows the same reason.
         fixture.device(processes, &cloud).out.expect(reason);
         assert_eq!(fixture.wait_for(processes, "connected", &false.into())["state"], "revoked");
         let again = fixture.run_ok(processes, &["devices", "revoke", "kitchen", "--yes"]);

@@ -215,7 +215,7 @@ fn an_address_of_the_network_around_is_closed_unless_allowed() {
 
 /// Shows D73.
 #[test]
-fn an_image_that_crashes_is_told_of_and_started_again() {
+fn an_image_that_crashes_is_reported_and_restarted() {
     within(LIMIT, |processes| {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("crash.bin");

@@ -183,8 +183,7 @@ fn a_program_with_newlib_has_a_heap_that_ends_and_prints_to_the_log() {
         let file = |name: &str| format!("{lib}/{name}");
         let words = "-mcpu=cortex-m33 -mthumb -mfloat-abi=soft -fshort-enums -std=c11 -Os -Wall -Wextra -Werror \
                      --specs=nano.specs -nostartfiles -Wl,--gc-sections -Wl,--fatal-warnings -T";
-        let [script, start, newlib, entries] =
-            ["app.ld", "startup.c", "newlib.c", "mv_entries.o"].map(file);
+        let [script, start, newlib, entries] = ["app.ld", "startup.c", "newlib.c", "mv_entries.o"].map(file);
         let main = format!("{SDK}/tests/newlib/main.c");
         let files = [&script, &include, &main, &start, &newlib, &entries].map(String::as_str);
         let words: Vec<&str> = words.split_whitespace().chain(files).chain(["-o", text(&image)]).collect();

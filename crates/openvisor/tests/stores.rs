@@ -117,7 +117,7 @@ fn a_first_start_that_fails_says_what_it_leaves_behind() {
 }
 
 #[test]
-fn whoever_follows_the_log_of_a_device_is_told_that_it_was_revoked() {
+fn following_the_log_of_a_device_shows_that_it_was_revoked() {
     within(LIMIT, |processes| {
         let folder = tempfile::tempdir().unwrap();
         let (data, device) = (folder.path().join("cloud"), folder.path().join("kitchen"));

@@ -347,7 +347,7 @@ fn unsubscribing_ends_the_messages_and_disconnecting_the_connection() {
         let (state, id, codes) = app.live.device.read_unsubscribe_response(channel, 2).expect("a response");
         assert_eq!((state, id), (COMPLETED, 2));
         assert!(codes.iter().all(|code| *code == 0), "{codes:?}");
-        broker.publish("in", "nobody hears", &[]);
+        broker.publish("in", "no subscriber", &[]);
         app.expect_no_event(QUIET_TIME);
         assert_eq!(app.disconnect(channel), (COMPLETED, 0));
         broker.expect_log(&format!("Received DISCONNECT from {client}"));

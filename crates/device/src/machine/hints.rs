@@ -16,7 +16,7 @@ impl Machine {
         self.observer.after_call(&self.cpu, before, status, next_reader);
     }
 
-    /// The call that reads the next readable item of a channel. The kernel is asked as the application would ask it,
+    /// The call that reads the next readable item of a channel. The kernel is called as the application would call it,
     /// with a word of RAM that gets its value back: it has no other way to answer.
     fn next_reader(&mut self, handle: u32) -> Option<&'static str> {
         let mut saved = [0; 4];

@@ -173,7 +173,7 @@ impl Demo {
         broker.stop().await;
         result?;
         if timeline.output().is_closed() {
-            // Whoever closes the output, as `| head` does, has seen enough.
+            // A reader that closes the output, as `| head` does, has seen enough.
             return Ok(());
         }
         let missing = script.missing_proof();

@@ -27,7 +27,7 @@ impl Recording {
         Ok(Self { seed, status: Some(recorder.status()), recorder: Some(recorder) })
     }
 
-    /// Tells later whether the recording was written completely.
+    /// Reports later whether the recording was written completely.
     pub(crate) fn status(&self) -> RecordingStatus {
         RecordingStatus(self.status.clone())
     }

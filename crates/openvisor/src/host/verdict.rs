@@ -15,7 +15,7 @@ const MAX_LOG: usize = 1 << 20;
 /// Most characters of a line that a failure quotes.
 const MAX_QUOTED: usize = 200;
 
-/// How a run came to its end.
+/// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
     /// A signal.

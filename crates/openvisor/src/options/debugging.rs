@@ -28,7 +28,7 @@ pub(crate) struct DebuggingOptions {
     /// ELF file with the symbols and lines for backtraces, if the image has none
     #[arg(long, value_name = "FILE")]
     pub(crate) symbols: Option<PathBuf>,
-    /// Let --gdb listen on an address that other machines can reach: whoever connects can read and change all memory
+    /// Let --gdb listen on an address that other machines can reach: anyone who connects can read and change all memory
     #[arg(long, requires = "gdb")]
     pub(crate) gdb_exposed: bool,
 }

@@ -63,9 +63,9 @@ impl From<Level> for LevelFilter {
 static RATES: OnceLock<Arc<Rates>> = OnceLock::new();
 
 /// Starts the log on standard error. Lines are queued, so that no task waits for a slow reader (D170), limited in rate,
-/// because whoever reaches the port can cause most of them (D172), and escaped as they are written, so that no call
-/// site can let control characters of a device, broker or server through (D205). Only the first call in a process has
-/// an effect.
+/// because any peer that reaches the port can cause most of them (D172), and escaped as they are written, so that no
+/// call site can let control characters of a device, broker or server through (D205). Only the first call in a process
+/// has an effect.
 pub(crate) fn start(level: Level, format: Format) {
     let rates = Arc::<Rates>::default();
     let filters = registry().with(targets(level)).with(RateLimit::new(rates.clone()));

@@ -77,8 +77,8 @@ fn a_device_of_another_account_is_not_called_missing() {
             assert!(err.contains("belongs to the account `plant-2`"), "{err}");
             assert!(err.contains("--account plant-2"), "{err}");
         }
-        let (_, _, err) = fixture.run(processes, &["devices", "show", "nobody"]);
-        assert!(err.contains("there is no device `nobody`, in any account"), "{err}");
+        let (_, _, err) = fixture.run(processes, &["devices", "show", "missing"]);
+        assert!(err.contains("there is no device `missing`, in any account"), "{err}");
         let all = fixture.objects(processes, &["devices", "list", "--all-accounts"]);
         let names: Vec<&Value> = all.iter().map(|device| &device["name"]).collect();
         assert_eq!(names, ["kitchen", "press"]);

@@ -17,8 +17,8 @@ const FIRST_FAILURE: u32 = 0x80;
 /// A channel to a broker. Closed on drop.
 pub struct Client(Channel);
 
-/// How to connect. [`Connect::new`] has what most brokers need.
-#[derive(Clone, Copy, Debug)]
+/// How to connect. [`Connect::new`] has what most brokers need. It has no `Debug`, because it holds the password.
+#[derive(Clone, Copy)]
 pub struct Connect<'a> {
     /// MQTT 5, unless the broker only knows 3.1.1.
     pub version: MvMqttProtocolVersion,
@@ -59,12 +59,23 @@ impl<'a> Connect<'a> {
 }
 
 /// What a TLS connection is verified and authenticated with.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Tls<'a> {
     /// The authorities to trust.
     pub authorities: &'a [Certificate<'a>],
     /// The client's own certificates, its own first, and its key.
     pub client: Option<(&'a [Certificate<'a>], &'a [u8])>,
+}
+
+/// Without the key, which must not reach a log.
+impl core::fmt::Debug for Tls<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let certificates = self.client.map(|(certificates, _)| certificates.len());
+        f.debug_struct("Tls")
+            .field("authorities", &self.authorities.len())
+            .field("client_certificates", &certificates)
+            .finish_non_exhaustive()
+    }
 }
 
 /// One certificate in DER.
@@ -83,7 +94,7 @@ impl<'a> Certificate<'a> {
 }
 
 /// A message that the broker publishes for a client that is lost.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Will<'a> {
     /// Where to.
     pub topic: &'a str,
@@ -93,6 +104,17 @@ pub struct Will<'a> {
     pub qos: u32,
     /// Whether the broker keeps it.
     pub retain: bool,
+}
+
+/// Without the payload, which may be confidential.
+impl core::fmt::Debug for Will<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Will")
+            .field("topic", &self.topic)
+            .field("qos", &self.qos)
+            .field("retain", &self.retain)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A topic filter to subscribe to.

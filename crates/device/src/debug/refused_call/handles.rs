@@ -1,5 +1,5 @@
-//! The handles an application holds, as far as its own calls show them: a handle that is refused can then be told from
-//! one that was closed, is of another kind, or was never set.
+//! The handles an application holds, as far as its own calls show them: a handle that is refused can then be
+//! distinguished from one that was closed, is of another kind, or was never set.
 
 use std::collections::{BTreeMap, VecDeque};
 

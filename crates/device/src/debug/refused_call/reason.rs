@@ -24,7 +24,7 @@ const MAX_VALUES: usize = 128;
 const MAX_ELEMENTS: u32 = 32;
 const MAX_DEPTH: u32 = 4;
 
-/// A call that was refused, and what is known of its surroundings.
+/// A call that was refused, and what is known of its context.
 #[derive(Clone, Copy)]
 pub struct Refusal<'a> {
     /// The call.
@@ -246,7 +246,7 @@ impl Refusal<'_> {
         keys.filter_map(wrong).collect()
     }
 
-    /// What is to be said of the argument or member of this name.
+    /// What the hint says of the argument or member of this name.
     fn named(&self, name: &str, say: impl Fn(u32) -> String) -> Vec<String> {
         let values = self.values();
         let is_it = |one: &&Argument| one.path == name || one.path.rsplit('.').next() == Some(name);

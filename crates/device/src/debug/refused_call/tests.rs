@@ -57,7 +57,7 @@ fn a_buffer_that_does_not_fit_is_named_with_what_is_wanted() {
 
 /// Shows D222, D280.
 #[test]
-fn a_handle_that_cannot_be_used_is_told_from_one_that_was_closed_or_is_of_another_kind() {
+fn a_handle_that_cannot_be_used_is_distinguished_from_one_that_was_closed_or_is_of_another_kind() {
     let status = |handle| reason(Call::GetNetworkStatus, [handle, AT, 0, 0], Status::InvalidHandle, &[0]);
     assert!(status(0).starts_with("handle is 0: it was not set by a call that succeeded"));
     assert_eq!(status(0x53), "handle 0x53 has been closed");

@@ -1,4 +1,4 @@
-//! What the device tells of an application's mistakes.
+//! What the device reports of an application's mistakes.
 
 use super::*;
 
@@ -46,7 +46,7 @@ fn with_centre() -> Program {
 
 /// Shows D222, D280.
 #[test]
-fn a_closed_handle_is_told_from_one_that_was_never_set() {
+fn a_closed_handle_is_distinguished_from_one_that_was_never_set() {
     let mut program = with_centre();
     program.add(mov32(0, RESULT + 0x50)).add(ldr(5, 0, 0)).call(CLOSE_NOTIFICATIONS);
     program.add(mov32(0, RESULT + 0x54)).add(str_(5, 0, 0)).call(CLOSE_NOTIFICATIONS).add(b_self());

@@ -1,4 +1,4 @@
-//! Limits the rate of log lines, because whoever reaches the port can cause them (D172).
+//! Limits the rate of log lines, because any peer that reaches the port can cause them (D172).
 //!
 //! A kind is a call site. Within a window there is a maximum for each kind, and one for all kinds of a class of levels
 //! together; the first line of a kind is always written, so that a flood of one kind never hides another. Suppressed

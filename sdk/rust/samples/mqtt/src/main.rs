@@ -6,12 +6,12 @@
 #![no_std]
 #![no_main]
 
+mod broker;
 mod commands;
 mod inbox;
 mod led;
 mod link;
 mod publisher;
-mod session;
 mod settings;
 
 use openvisor_app::device::DeviceId;
@@ -48,7 +48,7 @@ fn main() -> ! {
             known = settings::fetch(&link, id);
         }
         // If the broker refused the connection, the settings may have been corrected meanwhile.
-        if known.as_ref().is_some_and(|settings| !session::run(&mut link, settings)) {
+        if known.as_ref().is_some_and(|settings| !broker::run(&mut link, settings)) {
             known = None;
         }
         clock::sleep(RETRY_MS);

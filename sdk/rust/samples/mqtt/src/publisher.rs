@@ -7,7 +7,7 @@ use heapless::{String, Vec};
 use openvisor_app::mqtt::{Answer, Client, Publish};
 use openvisor_app::{clock, log_line, logging};
 
-use crate::session::QOS_AT_LEAST_ONCE;
+use crate::broker::QOS_AT_LEAST_ONCE;
 
 const USUAL_PERIOD_MS: u32 = 1000;
 /// The most publishes that the hypervisor allows in flight.
