@@ -14,4 +14,4 @@ pub(crate) mod timeline;
 pub(crate) mod timestamp;
 
 pub use queue::finish;
-pub(crate) use queue::{Output, raw_stdout, stderr, stdout};
+pub(crate) use queue::{OutputQueue, raw_stdout, stderr, stdout};

@@ -25,7 +25,7 @@ struct Client {
 }
 
 #[derive(Default)]
-struct Session {
+struct MqttSession {
     /// Its connection.
     client: Option<u32>,
     persistent: bool,
@@ -47,7 +47,7 @@ struct Delivery {
 #[derive(Default)]
 pub struct Broker {
     clients: BTreeMap<u32, Client>,
-    sessions: BTreeMap<String, Session>,
+    sessions: BTreeMap<String, MqttSession>,
     actions: VecDeque<Action>,
     /// Topic aliases a client of version 5 may use.
     aliases: u16,
@@ -117,7 +117,8 @@ impl Broker {
         qos: u8,
         ledger: &mut Ledger,
     ) -> usize {
-        let matches = |session: &&mut Session| session.filters.iter().any(|filter| is_match(filter, topic));
+        let matches =
+            |session: &&mut MqttSession| session.filters.iter().any(|filter| is_match(filter, topic));
         let mut taken = 0;
         let mut direct = Vec::new();
         for session in self.sessions.values_mut().filter(matches) {
@@ -279,7 +280,7 @@ impl Broker {
         self.send(connection, packet(0xb0, &[&packet_id.to_be_bytes(), &rest]));
     }
 
-    fn session(&mut self, connection: u32) -> &mut Session {
+    fn session(&mut self, connection: u32) -> &mut MqttSession {
         let id = self.clients[&connection].id.as_ref().expect("CONNECT is the first packet");
         self.sessions.get_mut(id).expect("a connected client has a session")
     }

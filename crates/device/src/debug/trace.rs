@@ -33,7 +33,7 @@ pub enum Format {
 }
 
 /// Where a trace goes.
-pub struct Output {
+pub struct TraceSink {
     /// How it is written.
     pub format: Format,
     /// Where to.
@@ -115,7 +115,7 @@ impl std::fmt::Debug for Tracer {
 
 impl Tracer {
     /// Starts to write to `outputs`.
-    pub fn start(outputs: Vec<Output>) -> io::Result<Self> {
+    pub fn start(outputs: Vec<TraceSink>) -> io::Result<Self> {
         let (queue, entries) = sync_channel(QUEUE);
         let (finished, done) = sync_channel(1);
         let lost: Arc<AtomicU64> = Arc::default();

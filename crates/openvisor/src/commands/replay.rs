@@ -21,7 +21,7 @@ use crate::host::signals::StopSignal;
 use crate::host::verdict::{Ending, Verdict};
 use crate::host::wiring::Wiring;
 use crate::options::{DebuggingOptions, ShowOptions, VerdictOptions, WiringOptions};
-use crate::output::Output;
+use crate::output::OutputQueue;
 use crate::output::event_output;
 use crate::output::exit::Failure;
 use crate::output::timeline::{Source, Timeline, stdout_line};
@@ -39,7 +39,7 @@ pub(super) struct ReplayConfig<'a> {
     pub(super) is_factory_test: bool,
     pub(super) timeline: Timeline,
     /// Where the application's log lines go; without it they go to the timeline.
-    pub(super) log: Option<&'static Output>,
+    pub(super) log: Option<&'static OutputQueue>,
 }
 
 /// Replays on a thread of its own, which it keeps busy; a signal ends it between two steps.
@@ -50,13 +50,13 @@ pub(super) async fn run(config: ReplayConfig<'_>, verdict: &mut Verdict) -> Resu
     // A replay is faster than any reader, and must not drop lines: its thread waits for the reader, until there is a
     // signal.
     let timeline = config.timeline.lossless();
-    let outputs: Vec<Output> = config.log.into_iter().chain([timeline.output()]).cloned().collect();
+    let outputs: Vec<OutputQueue> = config.log.into_iter().chain([timeline.output()]).cloned().collect();
     let stopped = outputs.clone();
     let signals = stop.clone();
     tokio::spawn(async move {
         signals.received().await;
         set_stopping.store(true, Ordering::Relaxed);
-        stopped.iter().for_each(Output::stop_waiting);
+        stopped.iter().for_each(OutputQueue::stop_waiting);
     });
     let attachments = Wiring::read(config.wiring)?.into_attachments();
     let path = config.recording.to_owned();
@@ -98,7 +98,7 @@ struct Player {
     replay: Replay,
     path: PathBuf,
     timeline: Timeline,
-    log: Option<&'static Output>,
+    log: Option<&'static OutputQueue>,
     shows_led: bool,
     frames: LogFrames,
     serial: SerialLines,
@@ -125,7 +125,7 @@ impl Player {
             if self.verdict.is_decided() {
                 return Ok(Ending::Decided);
             }
-            if self.timeline.has_failed() || self.log.is_some_and(Output::has_failed) {
+            if self.timeline.has_failed() || self.log.is_some_and(OutputQueue::has_failed) {
                 return Ok(Ending::OutputClosed);
             }
             if is_stopping() {

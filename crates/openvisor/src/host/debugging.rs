@@ -10,7 +10,7 @@ use device::debug::backtrace::Frame;
 use device::debug::crash::Crash;
 use device::debug::gdb::Server;
 use device::debug::symbols::{Site, Symbols};
-use device::debug::trace::{Format, Output, Tracer};
+use device::debug::trace::{Format, TraceSink, Tracer};
 use serde_json::{Value, json};
 
 use crate::options::{DebuggingOptions, TraceFormat};
@@ -38,7 +38,7 @@ fn start_tracer(files: &[PathBuf], format: Option<TraceFormat>) -> Result<Option
     Ok(Some(tracer))
 }
 
-fn trace_output(file: &Path, format: Option<TraceFormat>) -> Result<Output, Failure> {
+fn trace_output(file: &Path, format: Option<TraceFormat>) -> Result<TraceSink, Failure> {
     let by_name =
         if file.extension().is_some_and(|end| end == "json") { Format::Perfetto } else { Format::Text };
     let format = match format {
@@ -47,11 +47,11 @@ fn trace_output(file: &Path, format: Option<TraceFormat>) -> Result<Output, Fail
         None => by_name,
     };
     if file == Path::new("-") {
-        return Ok(Output { format, to: Box::new(std::io::stdout()) });
+        return Ok(TraceSink { format, to: Box::new(std::io::stdout()) });
     }
     let to = private_file(file)
         .map_err(|error| Failure::bad_input(format!("--trace: cannot write {}: {error}", file.display())))?;
-    Ok(Output { format, to: Box::new(to) })
+    Ok(TraceSink { format, to: Box::new(to) })
 }
 
 /// Creates a file that only this user may read, because traces and the output of serial ports show what an application

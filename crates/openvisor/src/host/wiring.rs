@@ -14,7 +14,7 @@ use device::{Options, Remote};
 use crate::host::debugging::private_file;
 use crate::options::WiringOptions;
 use crate::output::exit::Failure;
-use crate::output::{self, Output};
+use crate::output::{self, OutputQueue};
 
 /// Most bytes read for a serial port at once.
 const CHUNK: usize = 1024;
@@ -171,7 +171,7 @@ fn serial_output(text: &str) -> Result<Route, Failure> {
     } else {
         let file =
             private_file(Path::new(file)).map_err(|error| bad("--serial", &format!("{file}: {error}")))?;
-        Output::new(Box::new(file))
+        OutputQueue::new(Box::new(file))
     };
     Ok(Route { port, to: Box::new(to) })
 }

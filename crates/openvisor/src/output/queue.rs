@@ -2,8 +2,8 @@
 //!
 //! A write to a stopped terminal, a pager or a full pipe blocks. Tasks of the runtime and the threads of devices must
 //! not wait for that (D170): they put their lines into a bounded queue, and only the thread of the queue waits for the
-//! reader. When the queue is full, a line is either dropped and counted ([`Output::offer`]: logs, timelines), or its
-//! producer waits without blocking a thread ([`Output::send`]: output that has to be complete).
+//! reader. When the queue is full, a line is either dropped and counted ([`OutputQueue::offer`]: logs, timelines), or
+//! its producer waits without blocking a thread ([`OutputQueue::send`]: output that has to be complete).
 
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -24,7 +24,7 @@ pub(crate) type DropNotice = Box<dyn Fn(u64) -> String + Send>;
 
 /// A queue of lines and the thread that writes them. Clones share both.
 #[derive(Clone)]
-pub(crate) struct Output(Arc<Producers>);
+pub(crate) struct OutputQueue(Arc<Producers>);
 
 /// The producers' side. When the last one is dropped, the thread writes what is queued and ends.
 struct Producers(Arc<Shared>);
@@ -67,7 +67,7 @@ enum Reader {
     Gone,
 }
 
-impl Output {
+impl OutputQueue {
     /// A queue of [`QUEUE_BYTES`] in front of `to`.
     pub(crate) fn new(to: Box<dyn Write + Send>) -> Self {
         Self::with_limit(to, QUEUE_BYTES)
@@ -127,7 +127,7 @@ impl Output {
     /// The same for a thread that may block.
     ///
     /// # Errors
-    /// As [`Output::send`].
+    /// As [`OutputQueue::send`].
     pub(crate) fn send_blocking(&self, line: &[u8]) -> io::Result<()> {
         let shared = &self.0.0;
         let mut state = self.lock();
@@ -188,7 +188,7 @@ impl Drop for Producers {
 }
 
 /// Each write offers one line.
-impl Write for Output {
+impl Write for OutputQueue {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.has_failed() {
             return Err(io::ErrorKind::BrokenPipe.into());
@@ -285,21 +285,21 @@ impl Shared {
 }
 
 /// Standard output, without styles unless it is a terminal.
-pub(crate) fn stdout() -> &'static Output {
-    static STDOUT: OnceLock<Output> = OnceLock::new();
-    STDOUT.get_or_init(|| Output::new(Box::new(anstream::AutoStream::auto(io::stdout()))))
+pub(crate) fn stdout() -> &'static OutputQueue {
+    static STDOUT: OnceLock<OutputQueue> = OnceLock::new();
+    STDOUT.get_or_init(|| OutputQueue::new(Box::new(anstream::AutoStream::auto(io::stdout()))))
 }
 
 /// Standard output, byte for byte.
-pub(crate) fn raw_stdout() -> &'static Output {
-    static STDOUT: OnceLock<Output> = OnceLock::new();
-    STDOUT.get_or_init(|| Output::new(Box::new(io::stdout())))
+pub(crate) fn raw_stdout() -> &'static OutputQueue {
+    static STDOUT: OnceLock<OutputQueue> = OnceLock::new();
+    STDOUT.get_or_init(|| OutputQueue::new(Box::new(io::stdout())))
 }
 
 /// Standard error, without styles unless it is a terminal.
-pub(crate) fn stderr() -> &'static Output {
-    static STDERR: OnceLock<Output> = OnceLock::new();
-    STDERR.get_or_init(|| Output::new(Box::new(anstream::AutoStream::auto(io::stderr()))))
+pub(crate) fn stderr() -> &'static OutputQueue {
+    static STDERR: OnceLock<OutputQueue> = OnceLock::new();
+    STDERR.get_or_init(|| OutputQueue::new(Box::new(anstream::AutoStream::auto(io::stderr()))))
 }
 
 /// All queues, to be flushed when the process ends.

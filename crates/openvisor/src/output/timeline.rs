@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anstyle::{AnsiColor, Style};
 use serde_json::{Map, Value, json};
 
-use crate::output::{self, Output};
+use crate::output::{self, OutputQueue};
 
 /// Where a line comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ impl Format {
 pub(crate) struct Timeline {
     start: Instant,
     form: Format,
-    out: Output,
+    out: OutputQueue,
     /// The terminal's present width in columns; `None` if the stream is not a terminal.
     width: fn() -> Option<usize>,
     is_lossless: bool,
@@ -86,7 +86,7 @@ impl Timeline {
     /// A timeline that starts now and writes to `out`, which is not a terminal.
     #[cfg(test)]
     pub(crate) fn new(form: Format, out: Box<dyn io::Write + Send>) -> Self {
-        Self::on(form, Output::new(out), || None)
+        Self::on(form, OutputQueue::new(out), || None)
     }
 
     /// On standard output.
@@ -101,19 +101,20 @@ impl Timeline {
         Self::on(form, output::stderr().clone(), width)
     }
 
-    fn on(form: Format, out: Output, width: fn() -> Option<usize>) -> Self {
+    fn on(form: Format, out: OutputQueue, width: fn() -> Option<usize>) -> Self {
         let start = Instant::now();
         out.set_drop_notice(Box::new(move |count| drop_notice(start.elapsed(), form, count)));
         Self { start, form, out, width, is_lossless: false }
     }
 
-    /// The same timeline without drops: adding a line blocks until there is room, or until [`Output::stop_waiting`].
+    /// The same timeline without drops: adding a line blocks until there is room, or until
+    /// [`OutputQueue::stop_waiting`].
     pub(crate) fn lossless(self) -> Self {
         Self { is_lossless: true, ..self }
     }
 
     /// The queue of the stream.
-    pub(crate) fn output(&self) -> &Output {
+    pub(crate) fn output(&self) -> &OutputQueue {
         &self.out
     }
 

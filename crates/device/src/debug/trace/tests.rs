@@ -31,7 +31,7 @@ impl Paper {
 /// What a tracer writes of `entries`, as text and as events.
 fn written(entries: Vec<Entry>) -> [String; 2] {
     let papers = [Paper::default(), Paper::default()];
-    let output = |format, paper: &Paper| Output { format, to: Box::new(paper.clone()) };
+    let output = |format, paper: &Paper| TraceSink { format, to: Box::new(paper.clone()) };
     let outputs = vec![output(Format::Text, &papers[0]), output(Format::Perfetto, &papers[1])];
     let tracer = Tracer::start(outputs).expect("started");
     for entry in entries {
@@ -110,7 +110,7 @@ fn a_slow_disk_does_not_delay_the_device_and_what_is_lost_is_reported() {
     let (gate, paper) = (Arc::new(Mutex::new(())), Paper::default());
     let held = gate.lock().expect("whole");
     let to = Box::new(Stuck(gate.clone(), paper.clone()));
-    let tracer = Tracer::start(vec![Output { format: Format::Text, to }]).expect("started");
+    let tracer = Tracer::start(vec![TraceSink { format: Format::Text, to }]).expect("started");
     for at in 0..3 * QUEUE as u64 {
         tracer.put(call(at, 0));
     }
@@ -136,8 +136,8 @@ impl Write for Full {
 fn a_full_disk_ends_one_trace_and_not_the_other() {
     let paper = Paper::default();
     let outputs = vec![
-        Output { format: Format::Perfetto, to: Box::new(Full) },
-        Output { format: Format::Text, to: Box::new(paper.clone()) },
+        TraceSink { format: Format::Perfetto, to: Box::new(Full) },
+        TraceSink { format: Format::Text, to: Box::new(paper.clone()) },
     ];
     let tracer = Tracer::start(outputs).expect("started");
     for at in 0..10_000 {
@@ -369,7 +369,7 @@ fn a_machine_traces_calls_interrupts_and_notifications_in_order() {
     program.handler(16 + 41).add([0x4770]);
     let paper = Paper::default();
     let mut machine = Machine::new(testing::settings(&program));
-    let output = Output { format: Format::Text, to: Box::new(paper.clone()) };
+    let output = TraceSink { format: Format::Text, to: Box::new(paper.clone()) };
     machine.trace_to(Tracer::start(vec![output]).expect("started"));
     machine.run(10_000);
     drop(machine);

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use armv8m::Cycles;
 
-use super::{Entry, Fields, Format, Lane, MAX_BYTES, Output, What};
+use super::{Entry, Fields, Format, Lane, MAX_BYTES, TraceSink, What};
 use crate::memory_map::{CLOCK_HZ, CYCLES_PER_MICRO};
 
 /// How long what was written may wait in a buffer while nothing happens.
 const FLUSH_AFTER: Duration = Duration::from_millis(200);
 
 /// Writes entries until no more can come.
-pub(super) fn write_all(entries: &Receiver<Entry>, lost: &AtomicU64, outputs: Vec<Output>) {
+pub(super) fn write_all(entries: &Receiver<Entry>, lost: &AtomicU64, outputs: Vec<TraceSink>) {
     let mut sinks: Vec<Sink> = outputs.into_iter().map(Sink::new).collect();
     let mut last = 0;
     for sink in &mut sinks {
@@ -70,7 +70,7 @@ struct Sink {
 }
 
 impl Sink {
-    fn new(output: Output) -> Self {
+    fn new(output: TraceSink) -> Self {
         let to = BufWriter::new(output.to);
         Self { format: output.format, to, written: 0, open: Vec::new(), closed: false }
     }

@@ -23,15 +23,15 @@ impl Write for Gate {
     }
 }
 
-fn gate(limit: usize) -> (Output, Sender<()>, Arc<Mutex<Vec<u8>>>) {
+fn gate(limit: usize) -> (OutputQueue, Sender<()>, Arc<Mutex<Vec<u8>>>) {
     let (open, let_through) = channel();
     let written = Arc::<Mutex<Vec<u8>>>::default();
-    let output = Output::with_limit(Box::new(Gate { let_through, written: written.clone() }), limit);
+    let output = OutputQueue::with_limit(Box::new(Gate { let_through, written: written.clone() }), limit);
     (output, open, written)
 }
 
 /// Waits until the thread holds the first line and the queue is empty.
-fn until_taken(output: &Output) {
+fn until_taken(output: &OutputQueue) {
     while !output.lock().queued.is_empty() {
         std::thread::yield_now();
     }
@@ -131,7 +131,7 @@ fn a_write_that_fails_for_a_time_is_counted_as_dropped() {
         }
     }
     let written = Arc::<Mutex<Vec<u8>>>::default();
-    let output = Output::new(Box::new(Full(true, written.clone())));
+    let output = OutputQueue::new(Box::new(Full(true, written.clone())));
     output.offer(b"lost\n");
     assert!(output.flush(SOON));
     output.offer(b"kept\n");
@@ -158,7 +158,7 @@ impl Write for Lengths {
 fn pieces_end_where_lines_end() {
     let bytes = [b"short\n", &[b'x'; 5000][..], b"\nend\n"].concat();
     let lengths = Arc::<Mutex<Vec<usize>>>::default();
-    let queue = Output::new(Box::new(Lengths(lengths.clone())));
+    let queue = OutputQueue::new(Box::new(Lengths(lengths.clone())));
     queue.offer(&bytes);
     assert!(queue.flush(SOON));
     assert_eq!(*lengths.lock().unwrap(), [6, 5001, 4]);
