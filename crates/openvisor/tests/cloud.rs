@@ -77,8 +77,8 @@ fn by_default_only_warnings_are_logged() {
         device.wait();
         assert_eq!(fixture.stop(), 0);
         let text = fixture.cloud.err.text();
-        // The tests may run as root, of which the cloud warns.
-        assert!(text.lines().all(|line| line.contains("running as root")), "{text}");
+        // The tests may run as root or with few file descriptors, of which the cloud warns.
+        assert!(text.lines().all(|line| line.contains(" WARN ")), "{text}");
     });
 }
 
