@@ -49,7 +49,8 @@ impl Config {
         self.stage == Stage::Complete
     }
 
-    /// Receives a fragment of the response. Only the complete response is announced (D12).
+    /// Receives a fragment of the response. Only the complete response is announced, because applications read one item
+    /// per event (D12).
     #[inline(never)] // Its head takes a kilobyte of stack, which messages need not pay for.
     pub(crate) fn on_fragment(
         &mut self,

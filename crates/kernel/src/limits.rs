@@ -43,7 +43,7 @@ pub const BUFFER_ALIGNMENT: u32 = 512;
 pub const MAX_PUBLISHES: usize = 16;
 /// Acknowledgements of one channel that wait to be sent (D45).
 pub const MAX_ACKNOWLEDGEMENTS: usize = 16;
-/// Topic filters in one subscribe or unsubscribe (M67).
+/// Topic filters in one subscribe or unsubscribe; several, because only one subscribe is handled at a time (M67).
 pub const MAX_FILTERS: usize = 8;
 /// Certificates in one chain.
 pub const MAX_CERTIFICATES: usize = 8;
@@ -74,7 +74,8 @@ pub const MAX_CONFIG_KEY_LENGTH: u32 = 100;
 
 /// Longest log message in bytes (D70).
 pub const MAX_LOG_MESSAGE: u32 = 1024;
-/// Log messages stored until the cloud has acknowledged them: their lengths and times are in the kernel (D84).
+/// Log messages stored until the cloud has acknowledged them: their lengths and times are in the kernel, because the
+/// application can overwrite the buffer (D84).
 pub const MAX_LOG_MESSAGES: usize = 128;
 
 /// Time without an open link until the kernel connects by itself, if the bundle sets none: a day, so that an

@@ -46,7 +46,8 @@ pub(crate) struct Mqtt {
     incoming: Incoming,
     /// Messages and lost-message notices that have been announced and not read.
     announced: u8,
-    /// Those that wait for their announcement (D12).
+    /// Those that wait for their announcement, because more events than the application's small queue can contain
+    /// would be lost (D12).
     unannounced: u8,
     readable: Queue<Readable, MAX_READABLE_ITEMS>,
 }

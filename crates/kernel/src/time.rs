@@ -35,7 +35,8 @@ impl WallClock {
         self.on_requested(now);
     }
 
-    /// From now on the clock follows the device's time alone, once it is set (D141).
+    /// From now on the clock follows the device's time alone, once it is set: on a device with accelerated time,
+    /// setting it again each hour would set it back by most of that hour (D141).
     pub(crate) fn run_free(&mut self) {
         self.is_free_running = true;
     }
