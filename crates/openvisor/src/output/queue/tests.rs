@@ -107,6 +107,8 @@ async fn a_reader_that_is_gone_is_noticed_by_all_who_wait() {
 fn a_thread_that_waits_for_room_is_released_when_the_process_ends() {
     let (output, _open, _) = gate(4);
     output.send_blocking(b"one\n").unwrap();
+    // Otherwise the thread could take the count of dropped lines together with the first line.
+    until_taken(&output);
     let sender = output.clone();
     let waiting = std::thread::spawn(move || sender.send_blocking(b"two\n").is_ok());
     output.stop_waiting();
