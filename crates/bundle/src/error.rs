@@ -130,7 +130,7 @@ pub enum BundleError {
 
 impl fmt::Display for BundleError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("is no bundle that can be used: ")?;
+        f.write_str("is not a valid bundle: ")?;
         match self {
             Self::NoManifest
             | Self::Manifest(_)

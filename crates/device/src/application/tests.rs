@@ -58,7 +58,7 @@ fn a_bundle_of_something_else_is_refused_for_what_it_is() {
         "{text}"
     );
     let text = Application::parse(b"PK\x03\x04 and more", None).expect_err("no archive").to_string();
-    assert_eq!(text, "is no bundle that can be used: the zip archive is cut short or damaged");
+    assert_eq!(text, "is not a valid bundle: the zip archive is cut short or damaged");
 }
 
 /// Shows D153.

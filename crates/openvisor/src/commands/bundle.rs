@@ -144,8 +144,8 @@ fn text(bundle: &Bundle, checked: bool) -> String {
         ),
         ("debuggable", yes_no(debug.debuggable)),
         ("debugging key", key(&debug.auth_pubkey).unwrap_or_else(|| "none".to_owned())),
-        ("update politeness", policy(update.maximum_politeness_time_sec, "s")),
-        ("oldest kernel", policy(update.minimum_kernel_version, "").trim_end().to_owned()),
+        ("maximum wait before an update", policy(update.maximum_politeness_time_sec, "s")),
+        ("minimum kernel version", policy(update.minimum_kernel_version, "").trim_end().to_owned()),
     ]);
     pairs(&rows)
 }
