@@ -54,13 +54,17 @@ HEADERS := $(wildcard *.h $(SDK)/samples/common/*.h $(SDK)/lib/*.h $(SDK)/includ
 vpath %.c . $(SDK)/samples/common $(SDK)/lib
 vpath %.cpp . $(SDK)/lib
 
-.PHONY: all clean
+.PHONY: all clean always
 all: $(OUT)/$(NAME).elf $(OUT)/$(NAME).bin
 
-$(OUT)/%.o: %.c $(HEADERS) | $(OUT)
+# Everything is compiled again when the options are others, such as with DEBUG=1 after without.
+$(OUT)/options: always | $(OUT)
+	@echo '$(CC) $(CXXFLAGS)' | cmp -s - $@ || echo '$(CC) $(CXXFLAGS)' > $@
+
+$(OUT)/%.o: %.c $(HEADERS) $(OUT)/options | $(OUT)
 	$(CC) $(CFLAGS) -c $< -o $@
 
-$(OUT)/%.o: %.cpp $(HEADERS) | $(OUT)
+$(OUT)/%.o: %.cpp $(HEADERS) $(OUT)/options | $(OUT)
 	$(CXX) $(CXXFLAGS) -c $< -o $@
 
 $(OUT)/$(NAME).elf: $(OBJECTS) $(SDK)/lib/mv_entries.o $(SDK)/lib/app.ld
