@@ -50,6 +50,7 @@ const STEPS: &[Step] = &[
     step("cost", "the kernel is within its limits of instructions, state and code", cost),
     step("tests", "every test, each with a time limit (--quick: those that start no program)", tests::run)
         .quick(tests::run_quick),
+    step("book", "the book of docs/ builds without warnings, its links lead somewhere", book),
     step("docs", "documentation builds without warnings, its examples run", lints::docs),
 ];
 
@@ -88,6 +89,11 @@ pub(crate) fn update_tidy(arguments: &[String]) -> Outcome {
 /// The kernel's limits.
 fn cost() -> Outcome {
     crate::cost::run(&["--check".to_owned()])
+}
+
+/// The book, with mdBook built by cargo the first time.
+fn book() -> Outcome {
+    crate::book::run(&[])
 }
 
 /// Runs the named steps, or all of them.
@@ -139,7 +145,7 @@ fn usage() -> String {
         "usage: cargo xtask check [--quick] [--advisories DIR] [STEP…]\n\n\
          Runs the named steps, or all of them in this order:\n{}\n\n\
          options:\n  \
-         --quick           skip sdk, deny, thumb, cost, docs and the tests that start programs\n  \
+         --quick           skip sdk, deny, thumb, rust-sdk, cost, book, docs and the tests that start programs\n  \
          --advisories DIR  a checkout of the RustSec advisory database, for the step advisories\n\n\
          For example: cargo xtask check --quick; cargo xtask check tidy layers",
         lines.join("\n")

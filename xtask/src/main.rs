@@ -3,6 +3,7 @@
 //! One module for each. A task takes its arguments and returns `Ok`, or a message that says what failed and what to do.
 
 mod bench;
+mod book;
 mod check;
 mod conformance;
 mod cost;
@@ -42,6 +43,7 @@ const TASKS: &[Task] = &[
         bench::run,
     )
     .with_help(),
+    task("book", "", "build the book of docs/ in target/book/html, and follow its links", book::run),
     task(
         "check",
         "[--quick] [STEP…]",

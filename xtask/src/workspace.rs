@@ -1,6 +1,6 @@
 //! Where the repository's files are.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::process::Command;
 
 /// The workspace of Rust applications.
@@ -10,6 +10,22 @@ pub(crate) const RUST_SDK: &str = "sdk/rust";
 pub(crate) fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().expect("xtask/ has a parent: the repository").to_path_buf()
+}
+
+/// The path, from the root, that a link of a page leads to: `../README.md` in a page of `docs` is `README.md`.
+pub(crate) fn resolve(page: &str, link: &str) -> PathBuf {
+    let folder = Path::new(page).parent().unwrap_or(Path::new(""));
+    let mut path = PathBuf::new();
+    for part in folder.join(link).components() {
+        match part {
+            Component::ParentDir => {
+                path.pop();
+            }
+            Component::Normal(name) => path.push(name),
+            _ => {}
+        }
+    }
+    path
 }
 
 /// Reads a text file of the repository.

@@ -1,30 +1,30 @@
 //! Relative links of Markdown pages lead to a file, and their anchors to a heading in it.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use super::Violation;
 use super::source::Source;
-use crate::workspace::root;
+use crate::workspace::{resolve, root};
 
-/// The page that lists all others of its folder.
-const INDEX: &str = "docs/README.md";
+/// The pages that list all pages of their folder: the index, and the table of contents of the book.
+const INDEXES: &[&str] = &["docs/README.md", "docs/SUMMARY.md"];
 
 pub(super) fn check(sources: &[Source]) -> Vec<Violation> {
     let pages = sources.iter().filter(|source| source.has_extension("md"));
-    pages.clone().flat_map(|page| check_page(page, sources)).chain(unlisted(pages)).collect()
+    let unlisted = INDEXES.iter().flat_map(|index| unlisted(index, pages.clone()));
+    pages.clone().flat_map(|page| check_page(page, sources)).chain(unlisted).collect()
 }
 
-/// Pages of `docs/` that the index does not list.
-fn unlisted<'a>(pages: impl Iterator<Item = &'a Source> + Clone) -> Vec<Violation> {
-    let Some(index) = pages.clone().find(|page| page.path == INDEX) else { return Vec::new() };
-    let listed: Vec<PathBuf> =
-        targets(&index.text).into_iter().map(|target| resolve(INDEX, target)).collect();
+/// Pages of `docs/` that an index does not list.
+fn unlisted<'a>(index: &str, pages: impl Iterator<Item = &'a Source> + Clone) -> Vec<Violation> {
+    let Some(list) = pages.clone().find(|page| page.path == index) else { return Vec::new() };
+    let listed: Vec<PathBuf> = targets(&list.text).into_iter().map(|target| resolve(index, target)).collect();
     let missing = pages.filter(|page| {
         page.path.starts_with("docs/")
-            && page.path != INDEX
+            && !INDEXES.contains(&page.path.as_str())
             && !listed.iter().any(|path| Path::new(&page.path) == path)
     });
-    missing.map(|page| Violation::new(&page.path, None, format!("{INDEX} does not list this page"))).collect()
+    missing.map(|page| Violation::new(&page.path, None, format!("{index} does not list this page"))).collect()
 }
 
 fn check_page(page: &Source, sources: &[Source]) -> Vec<Violation> {
@@ -47,22 +47,6 @@ fn problem(page: &Source, link: &str, sources: &[Source]) -> Option<String> {
     let target = sources.iter().find(|source| Path::new(&source.path) == path)?;
     (!anchors(&target.text).iter().any(|known| known == anchor))
         .then(|| format!("the link {link} leads nowhere: {} has no heading #{anchor}", target.path))
-}
-
-/// A path relative to a page, from the root.
-fn resolve(page: &str, link: &str) -> PathBuf {
-    let folder = Path::new(page).parent().unwrap_or(Path::new(""));
-    let mut path = PathBuf::new();
-    for part in folder.join(link).components() {
-        match part {
-            Component::ParentDir => {
-                path.pop();
-            }
-            Component::Normal(name) => path.push(name),
-            _ => {}
-        }
-    }
-    path
 }
 
 /// The targets of `[text](target)` that are no addresses of the web.
@@ -114,12 +98,13 @@ mod tests {
     #[test]
     fn a_page_of_docs_is_listed_in_the_index() {
         let pages = [
-            Source::new(INDEX, "[a](operating.md)"),
+            Source::new(INDEXES[0], "[a](operating.md)"),
+            Source::new(INDEXES[1], ""),
             Source::new("docs/operating.md", ""),
             Source::new("docs/debugging.md", ""),
             Source::new("SECURITY.md", ""),
         ];
-        let missing = unlisted(pages.iter());
+        let missing = unlisted(INDEXES[0], pages.iter());
         assert_eq!(missing.len(), 1);
         assert_eq!(missing[0].file, "docs/debugging.md");
     }
