@@ -364,6 +364,19 @@ mod tests {
     }
 
     #[test]
+    fn every_metric_is_documented_for_operators() {
+        let page = include_str!("../../../docs/operating.md");
+        let text = text(&Metrics::new());
+        let metrics: Vec<&str> =
+            text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+        assert!(metrics.len() > 20, "{text}");
+        let is_documented =
+            |name: &str| [format!("`{name}`"), format!("`{name}{{")].iter().any(|shown| page.contains(shown));
+        let missing: Vec<&str> = metrics.into_iter().filter(|name| !is_documented(name)).collect();
+        assert!(missing.is_empty(), "docs/operating.md does not name {missing:?}");
+    }
+
+    #[test]
     fn levels_are_measured_when_they_are_read() {
         let metrics = Metrics::new();
         observe(&metrics.store_seconds.write_logs, Duration::from_millis(3));
