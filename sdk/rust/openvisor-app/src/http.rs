@@ -13,7 +13,7 @@ use crate::{Buffers, Centre, Channel, Network, Result};
 pub struct Exchange(Channel);
 
 /// A request. [`Request::get`] has what most need.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Request<'a> {
     /// `GET`, `POST` and so on.
     pub method: &'a str,
@@ -25,6 +25,19 @@ pub struct Request<'a> {
     pub body: &'a [u8],
     /// How long to wait, in milliseconds: 5000 to 10000.
     pub timeout_ms: u32,
+}
+
+/// Lengths only: URL, headers and body may each hold a token.
+impl core::fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Request")
+            .field("method", &self.method)
+            .field("url_length", &self.url.len())
+            .field("headers", &self.headers.len())
+            .field("body_length", &self.body.len())
+            .field("timeout_ms", &self.timeout_ms)
+            .finish()
+    }
 }
 
 impl<'a> Request<'a> {

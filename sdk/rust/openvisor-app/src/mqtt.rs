@@ -127,7 +127,7 @@ pub struct Subscription<'a> {
 }
 
 /// A message to publish.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Publish<'a> {
     /// Where to.
     pub topic: &'a str,
@@ -137,6 +137,18 @@ pub struct Publish<'a> {
     pub qos: u32,
     /// Whether the broker keeps it for those who subscribe later.
     pub retain: bool,
+}
+
+/// Lengths instead of the payload, which may be confidential and longer than a log line.
+impl core::fmt::Debug for Publish<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Publish")
+            .field("topic_length", &self.topic.len())
+            .field("payload_length", &self.payload.len())
+            .field("qos", &self.qos)
+            .field("retain", &self.retain)
+            .finish()
+    }
 }
 
 /// The result of a request.
@@ -183,7 +195,7 @@ impl Answers {
 }
 
 /// A received message, in the buffers given to read it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Message<'a> {
     /// What [`Client::acknowledge`] takes, for a quality of service above 0.
     pub id: u32,
@@ -195,6 +207,19 @@ pub struct Message<'a> {
     pub qos: u32,
     /// Whether the broker had kept it.
     pub retain: bool,
+}
+
+/// Lengths instead of topic and payload, which may be confidential and longer than a log line.
+impl core::fmt::Debug for Message<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Message")
+            .field("id", &self.id)
+            .field("topic_length", &self.topic.len())
+            .field("payload_length", &self.payload.len())
+            .field("qos", &self.qos)
+            .field("retain", &self.retain)
+            .finish()
+    }
 }
 
 /// A message that could not be delivered.
