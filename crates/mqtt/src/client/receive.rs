@@ -34,8 +34,7 @@ impl Client {
         let packet = codec::decode(self.version, frame.first, &frame.body, &mut self.deviations)?;
         match (self.state, packet) {
             (State::Connecting { .. }, packet) => self.first_packet(packet, frame.dropped),
-            (_, Packet::Publish(publish)) => self.publish_received(&publish, frame.dropped),
-            (_, packet) => self.packet(packet),
+            (_, packet) => self.packet(packet, frame.dropped),
         }
     }
 
@@ -58,7 +57,9 @@ impl Client {
         Ok(())
     }
 
-    fn packet(&mut self, packet: Packet<'_>) -> Result<(), ProtocolError> {
+    /// A packet of an accepted connection; only a message can have `dropped` bytes, because the framer refuses any other
+    /// packet above the maximum size.
+    fn packet(&mut self, packet: Packet<'_>, dropped: usize) -> Result<(), ProtocolError> {
         match packet {
             Packet::ConnAck { reason_code: reason::SUCCESS, .. } => {
                 self.deviations.note(Deviation::SecondConnack);
@@ -67,8 +68,7 @@ impl Client {
                 self.events.push(Event::Disconnected { reason_code });
                 self.close();
             }
-            // Only for completeness: `frame` handles messages, because it knows how much was dropped.
-            Packet::Publish(publish) => self.publish_received(&publish, 0)?,
+            Packet::Publish(publish) => self.publish_received(&publish, dropped)?,
             Packet::PubAck { packet_id, reason_code } => self.puback(packet_id, reason_code),
             Packet::PubRec { packet_id, reason_code } => self.pubrec(packet_id, reason_code),
             Packet::PubRel { packet_id } => self.pubrel(packet_id),
