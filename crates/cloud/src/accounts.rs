@@ -30,9 +30,10 @@ pub(crate) struct Account {
     pub(crate) requests: SharedBucket,
     /// Connects, HTTP requests and fetches its devices start.
     pub(crate) starts: SharedBucket,
-    /// Memory in use for its devices (D183).
+    /// Memory in use for its devices, bounded so that one account cannot leave the others without (D183).
     pub(crate) memory: MemoryPool,
-    /// Whether its devices may reach brokers by TLS only (D42).
+    /// Whether its devices may reach brokers by TLS only: without TLS a password crosses the network as plain text
+    /// (D42, M46).
     pub(crate) require_tls: bool,
 }
 

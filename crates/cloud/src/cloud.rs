@@ -116,10 +116,10 @@ impl Cloud {
         &self.lowered
     }
 
-    /// Stops the cloud in good order (D123): no connection is accepted, nothing more is read from devices, requests in
-    /// flight are answered, every device is sent `BYE` *shutting down*, pending log lines are stored. This takes at
-    /// most [`Limits::drain_timeout`] and four seconds more than four times [`Limits::farewell_timeout`], and much less
-    /// when nothing hangs.
+    /// Stops the cloud so that nothing a device has in flight is lost without an answer (D123): no connection is
+    /// accepted, nothing more is read from devices, requests in flight are answered, every device is sent `BYE`
+    /// *shutting down*, pending log lines are stored. This takes at most [`Limits::drain_timeout`] and four seconds
+    /// more than four times [`Limits::farewell_timeout`], and much less when nothing hangs.
     pub async fn stop(self) {
         let patience = self.shared.limits.farewell_timeout + Duration::from_secs(1);
         self.monitor.accepting.store(false, Ordering::Relaxed);

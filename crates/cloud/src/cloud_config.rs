@@ -33,7 +33,7 @@ pub struct Config {
     pub extra_authorities: Vec<CertificateDer<'static>>,
     /// DNS servers; empty: those of the system.
     pub name_servers: Vec<SocketAddr>,
-    /// Whether brokers must be reached by TLS (D42).
+    /// Whether brokers must be reached by TLS: without it a password crosses the network as plain text (D42, M46).
     pub require_tls: bool,
     /// Ids or names of accounts whose devices must reach brokers by TLS.
     pub require_tls_of: Vec<String>,

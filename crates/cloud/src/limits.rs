@@ -8,7 +8,8 @@ mod table;
 pub use descriptors::{LoweredLimit, RESERVED_DESCRIPTORS};
 pub use table::{LIMITS, LimitError, LimitSpec};
 
-/// Longest key of a configuration item or secret, in characters, all printable ASCII (D63).
+/// Longest key of a configuration item or secret, in characters, all printable ASCII: what the public API documents, so
+/// that a key valid there is valid here (D63).
 pub const MAX_KEY: usize = 100;
 
 /// Longest value of a configuration item or secret, in bytes of UTF-8.
@@ -101,7 +102,8 @@ pub const HTTP_HEAD: usize = 1024;
 /// Interim (1xx) responses a server may send before the response.
 pub const INTERIM_RESPONSES: usize = 8;
 
-/// Bytes a response may have on the wire for each byte the device accepts: chunks may be small (D182).
+/// Bytes a response may have on the wire for each byte the device accepts: small chunks are legal, but HTTP bounds
+/// neither their number nor the zeros before a length (D182).
 pub const HTTP_OVERHEAD: usize = 8;
 
 /// Most addresses of one name that are tried.
@@ -119,7 +121,7 @@ pub const DATABASE_WRITE_CONNECTIONS: u32 = 4;
 /// Timeout of connecting to a database on another machine.
 pub const DATABASE_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Timeout of every operation of the database (D117).
+/// Timeout of every operation of the database, so that one that hangs delays its callers and does not stop them (D117).
 pub const DATABASE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often a running cloud records which devices are connected, for other processes.
@@ -233,7 +235,8 @@ pub struct Limits {
     /// The same for all devices of one account together.
     pub requests_a_second_per_account: u32,
     /// Channels a second one device may open, and connects to brokers, HTTP requests and configuration fetches it may
-    /// start: what a kernel allows its application (D30), [`CHANNEL_BURST_SECONDS`] of them at once; 0 is no limit.
+    /// start: no more than a kernel allows its application, since only a forged device can exceed it (D30, D122),
+    /// [`CHANNEL_BURST_SECONDS`] of them at once; 0 is no limit.
     pub channels_a_second: u32,
     /// The same for all devices of one account together, [`BURST_SECONDS`] at once.
     pub channels_a_second_per_account: u32,
@@ -244,16 +247,19 @@ pub struct Limits {
     pub broker_packets_a_second: u32,
     /// The same in bytes.
     pub broker_bytes_a_second: u32,
-    /// MiB of memory in use for all devices together: messages and requests in transit, and connections (D183).
+    /// MiB of memory in use for all devices together: messages and requests in transit, and connections. Peers decide
+    /// how much that is, so without a bound they could use all of the process's (D183).
     pub memory: usize,
     /// The same for all devices of one account.
     pub memory_per_account: usize,
     /// Log lines a second of one device; lines in excess are dropped, and a log line reports their number. 0 is no
     /// limit.
     pub log_lines_a_second: u32,
-    /// Messages a second one channel may receive (D51).
+    /// Messages a second one channel may receive; the cloud ends a channel with more, because its application would
+    /// never catch up (D51).
     pub messages_a_second: u32,
-    /// How long devices stay connected while the cloud cannot read their authorisations (D162).
+    /// How long devices stay connected while the cloud cannot read their authorisations: long enough to restart a
+    /// database, not so long that a revocation is missed (D162).
     pub authorization_timeout: Duration,
     /// How long requests in flight may be answered when the cloud stops.
     pub drain_timeout: Duration,

@@ -144,7 +144,8 @@ impl RevocationWatcher {
             Some(row) => match row.fingerprint {
                 Some(known) if known == fingerprint => None,
                 Some(_) => Some(EndReason::Revoked),
-                // The stored fingerprint is damaged: not authorised, but that is no revocation (D161).
+                // The stored fingerprint is damaged: not authorised, but only the device's own row may prove a
+                // revocation, and this one does not (D161).
                 None => Some(EndReason::Internal),
             },
         };

@@ -54,8 +54,10 @@ pub fn read_authorities(path: &Path) -> Result<Vec<Certificate>, AuthoritiesErro
 
 /// The authorities trusted where the application names none.
 pub struct Trust {
-    /// Trusts the Mozilla roots and the operator's authorities (D42).
+    /// Trusts the Mozilla roots, because an empty list of the application stands for them (D42), and the operator's
+    /// authorities for brokers that no public one has certified.
     brokers: Arc<ClientConfig>,
+    /// The same and the roots of the operating system, as every other HTTPS client on the machine has.
     https: Arc<ClientConfig>,
 }
 

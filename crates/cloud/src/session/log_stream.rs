@@ -96,7 +96,7 @@ impl LogStream {
             // Acknowledged all the same: the device would send the line again over every connection.
             self.refused = Some(sequence);
         } else if self.rate.admits(sequence, clock) {
-            // Before the line: a device's lines are stored in the order of their numbers (D118).
+            // Before the line, because a device's lines are stored in the order of their numbers (D118).
             self.flush_dropped(observe);
             self.store_log(sequence, clock, text, observe);
         } else {

@@ -1,5 +1,5 @@
-//! A session's rates (D122). What has passed is charged, and what exceeds a rate is paid for by waiting: nothing is
-//! lost, because TCP holds back the device and the windows of its channels hold back the brokers.
+//! A session's rates. What has passed is charged, and what exceeds a rate is paid for by waiting rather than refused
+//! (D122): nothing is lost, because TCP holds back the device and the windows of its channels hold back the brokers.
 
 use std::sync::Arc;
 

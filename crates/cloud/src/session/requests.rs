@@ -80,7 +80,8 @@ impl Session {
             let Some(_permit) = permit else {
                 return HttpOutcome::Failed(HttpError::Connection(ConnectError::TooMany));
             };
-            // The application's time limit runs while the request is delayed (D122).
+            // The application's time limit runs while the request is delayed: it is how long the application waits,
+            // whatever the cause (D122).
             wait(start.map(|start| start.min(deadline))).await;
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {

@@ -1,6 +1,7 @@
-//! Accounts: the owners of devices, settings and logs (D121).
+//! Accounts: the owners of devices, settings and logs.
 //!
-//! A [`Store`] is the view of one account: devices, settings and log lines of other accounts do not exist in it.
+//! A [`Store`] is the view of one account: devices, settings and log lines of other accounts do not exist in it, so
+//! that accounts stay apart even when an id is guessed (D121).
 
 use sqlx::Row;
 use sqlx::any::AnyRow;

@@ -31,8 +31,8 @@ impl Store {
     /// Writes a probe to the database, at most once in [`READY_INTERVAL`]; the readiness check of a running cloud.
     ///
     /// # Errors
-    /// The probe's own; this cloud has lost its lease, or its knowledge of authorisations is too old (D162); log lines
-    /// could not be stored.
+    /// The probe's own; this cloud has lost its lease, or its knowledge of authorisations is too old, so that it admits
+    /// no device (D162); log lines could not be stored.
     pub async fn check(&self) -> Result<(), StoreError> {
         self.check_lease()?;
         if !self.is_authorizing() {

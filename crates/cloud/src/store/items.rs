@@ -264,7 +264,7 @@ fn check(key: &str, value: &str) -> Result<(), StoreError> {
     if value.len() > MAX_VALUE { Err(StoreError::ValueTooLong) } else { Ok(()) }
 }
 
-/// 1 to 100 printable ASCII characters, the space included: what the public API documents (D63).
+/// 1 to 100 printable ASCII characters, the space included, because that is what the public API documents (D63).
 fn is_key(key: &str) -> bool {
     (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(|byte| (b' '..=b'~').contains(&byte))
 }

@@ -6,8 +6,8 @@
 //! commit of log lines checks that the token is still its own. With SQLite the lock of the data folder keeps other
 //! clouds out; what is watched there is that the database file is still the one that was opened.
 //!
-//! A cloud that does not hold its lock writes nothing and authorises no device: another one may already serve them
-//! (D162).
+//! A cloud that does not hold its lock writes nothing and authorises no device, because another one may already serve
+//! them (D162).
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;

@@ -1,4 +1,5 @@
-//! The only access to the database: every statement and every transaction of the store goes through here (D160).
+//! The only access to the database: every statement and every transaction of the store goes through here, so that none
+//! can bypass the rules for connections that have failed (D160).
 //!
 //! A connection returns to its pool only after every statement on it has succeeded. After any failure, and when the
 //! caller stopped waiting, it is closed: only a connection that never failed is known to be outside a transaction.
