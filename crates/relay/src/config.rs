@@ -1,4 +1,5 @@
-//! A fetch of configuration items and secrets (D63).
+//! A fetch of configuration items and secrets. Keys are only passed on: the kernel has checked their number and length,
+//! and the store answers those it does not know (D63).
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -15,7 +15,8 @@ pub struct Counts {
     pub publishes: [[u32; 5]; 2],
     /// Messages queued for the application, by QoS (0, 1).
     pub delivered: [u32; 2],
-    /// Messages larger than the application's receive buffer (D49).
+    /// Messages larger than the application's receive buffer, the only ones that are dropped because waiting would not
+    /// help (D49).
     pub lost: u32,
     /// Connects that brokers accepted. Those that failed are reported one by one ([`crate::Notice::ConnectFailed`]).
     pub connected: u32,
@@ -23,7 +24,7 @@ pub struct Counts {
     pub delayed: u32,
     /// Departures of brokers from MQTT that were tolerated (D192), in the order of [`Deviation::ALL`].
     pub deviations: [u32; Deviation::ALL.len()],
-    /// Channels ended because a broker flooded them (D51).
+    /// Channels ended because a broker flooded them, which their applications could not have caught up with (D51).
     pub flooded: u32,
     /// Times a broker was read more slowly because what it sent had no effect (D180).
     pub slowed: u32,

@@ -38,14 +38,15 @@ pub const MAX_UNSENT_BYTES: usize = 64 * 1024;
 /// Default number of messages a second one channel may receive, averaged over [`MESSAGE_BURST_SECONDS`] (D51).
 pub const MESSAGES_PER_SECOND: u32 = 500;
 
-/// Seconds of this rate that may arrive at once: a burst is no flood (D51).
+/// Seconds of this rate that may arrive at once, because an application catches up with a burst, but not with a flood
+/// (D51).
 pub const MESSAGE_BURST_SECONDS: u32 = 10;
 
 /// Default number of packets a second that are read from a broker although they produce neither message nor response
 /// (D180).
 pub const BROKER_PACKETS_PER_SECOND: u32 = 1000;
 
-/// The same in bytes: properties, acknowledgements, messages that are too long (D180).
+/// The same in bytes, because one packet may be long: properties, acknowledgements, messages that are too long (D180).
 pub const BROKER_BYTES_PER_SECOND: u32 = 1024 * 1024;
 
 /// Seconds of these two rates that may arrive at once. A longer burst would be available again with each new
@@ -72,7 +73,8 @@ pub const MAX_BROKER_OUTGOING: usize = (link::PUBLISH_SLOTS as usize + 2)
 /// Time a broker's connection has to accept the application's DISCONNECT (D93).
 pub const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-// --- Connects that keep failing (D197).
+// --- Connects that keep failing are delayed, because reconnecting at once harms a broker that has just restarted
+// (D197).
 
 /// Connects to a broker that may fail in a row before the next one is delayed.
 pub const FREE_RECONNECTS: u32 = 3;

@@ -135,7 +135,8 @@ impl Handler for MqttChannel {
         self.process_end(cx);
     }
 
-    /// First the disconnect response, behind all messages, then the end of the channel (D50).
+    /// First the disconnect response, behind all messages, then the end of the channel: the application closes the
+    /// channel at its end and would not read what follows (D50, D94).
     fn finish_closing(&mut self, cx: &mut Context<'_>) -> ClosingStep {
         match &mut self.closing {
             Some(closing) if !closing.has_responded && cx.outbox.queued_items() == 0 => {
@@ -305,7 +306,8 @@ impl MqttChannel {
         }
     }
 
-    /// The broker broke the protocol, or fell silent. What it sent before counts (D95).
+    /// The broker broke the protocol, or fell silent. What it sent before counts: a publish that it has acknowledged is
+    /// published, whatever it sends afterwards (D95).
     fn on_client_error(&mut self, error: mqtt::Error, cx: &mut Context<'_>) {
         self.process_all_events(cx);
         let Stage::Open(broker) = &mut self.stage else { return };

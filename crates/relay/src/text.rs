@@ -1,4 +1,5 @@
-//! Text of applications that the cloud writes to servers: what must not be in it (D185).
+//! Text of applications that the cloud writes to servers: what must not be in it, so that no device can speak another
+//! protocol than MQTT or HTTP through the cloud (D185).
 
 /// Whether there is a control character in the text: C0 (CR, LF and NUL among them), DEL or C1. Bytes that are not
 /// UTF-8 are judged as Latin-1, in which C1 is 0x80 to 0x9F.

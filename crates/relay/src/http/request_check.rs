@@ -1,4 +1,5 @@
-//! Which HTTP requests are sent (D60): all that can be checked without the network.
+//! Which HTTP requests are sent: all that can be checked without the network. The cloud checks because the kernel
+//! accepts any request; a fault is the request's result (D60).
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;

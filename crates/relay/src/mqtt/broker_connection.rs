@@ -72,7 +72,7 @@ impl BrokerConnection {
         self.received.len() + self.client.pending_event_bytes() + self.client.untransmitted()
     }
 
-    /// Sends the application's DISCONNECT (M90).
+    /// Sends the application's DISCONNECT, so that the broker drops the will (M90, M91).
     pub(crate) fn disconnect(&mut self, now: Instant) {
         self.client.disconnect(mqtt::reason::SUCCESS);
         self.disconnect_deadline = Some(now + limits::DISCONNECT_TIMEOUT);

@@ -10,7 +10,7 @@ use crate::protocol::ConnectError;
 /// Why the connection to the broker ended.
 #[derive(Clone, Debug)]
 pub(super) enum EndCause {
-    /// Too many messages at once (D51).
+    /// More messages than the channel may receive; the application would never have caught up (D51).
     Flooded,
     /// The broker sent DISCONNECT with this reason code.
     Disconnected(u8),
@@ -50,7 +50,8 @@ impl EndCause {
         }
     }
 
-    /// The same before the broker accepted the connection: then it is the connect that failed (D190).
+    /// The same before the broker accepted the connection: then it is the connect that failed, and its response needs a
+    /// cause of the one list for these (D190).
     pub(super) fn connect_error(self, is_version5: bool) -> ConnectError {
         match self {
             Self::Disconnected(code) => ConnectError::MqttRefused { version5: is_version5, code },

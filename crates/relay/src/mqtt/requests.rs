@@ -21,7 +21,7 @@ use crate::protocol::Notice;
 const SUBSCRIBE: u32 = 100;
 const UNSUBSCRIBE: u32 = 101;
 
-/// The requests in flight: each gets exactly one response (M12).
+/// The requests in flight, remembered because each gets exactly one response, whatever its outcome (M12).
 #[derive(Default)]
 pub(super) struct Requests {
     topics: TopicNames,

@@ -15,19 +15,22 @@ use mqtt::ProtocolError;
 pub enum ConnectError {
     /// The application asked for what a broker may not be sent (D46).
     InvalidParameters,
-    /// A control character in the host, client id, user name or will topic (D185).
+    /// A control character in the host, client id, user name or will topic: with line ends in them, a device could
+    /// speak another protocol to a local service (D185).
     ControlCharacter,
     /// The operator allows brokers over TLS only, and the application asked for plain TCP (D42).
     TlsRequired,
     /// The certificates or the private key the application gave cannot be used.
     InvalidCredentials,
-    /// The application cancelled the connect (D93).
+    /// The application cancelled the connect by a disconnect before the broker had answered (D93).
     Withdrawn,
     /// The account has as many outbound connections as it may (D122).
     TooMany,
-    /// The operator does not allow the address (D62).
+    /// The address is of the cloud's own machine or networks, which applications must not reach unless the operator
+    /// allows it (D62).
     NotAllowed,
-    /// Too many host names are being looked up, by the device or in all (D181).
+    /// Too many host names are being looked up, by the device or in all; bounded because each look-up takes sockets
+    /// (D181).
     TooManyLookups,
     /// The host name has no address.
     NameNotResolved,
@@ -74,7 +77,7 @@ pub enum ConnectError {
     MqttRefused {
         /// Whether MQTT 5 is spoken, which has reason codes; 3.1.1 has return codes.
         version5: bool,
-        /// As the broker sent it (M55).
+        /// As the broker sent it, because its meaning is between application and broker (M55).
         code: u8,
     },
     /// The broker broke a rule of MQTT before it accepted the connection (D95).
@@ -83,7 +86,8 @@ pub enum ConnectError {
     MqttClosed,
     /// The connection was lost before CONNACK.
     MqttLost,
-    /// No CONNACK arrived in time (D95).
+    /// No CONNACK arrived in time; without a limit, a silent broker would leave the application without an answer
+    /// (D95).
     MqttTimedOut,
 }
 

@@ -17,7 +17,8 @@ pub struct Target {
     pub host: String,
     /// The TCP port.
     pub port: u16,
-    /// TLS, or plain TCP (D42).
+    /// TLS, or `None` for plain TCP, where the application gave no TLS credentials and the port does not imply TLS
+    /// (D42, D196).
     pub tls: Option<TlsOptions>,
 }
 
@@ -31,7 +32,7 @@ impl Target {
 /// What the application wants of TLS, all DER (M47 to M50).
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct TlsOptions {
-    /// Authorities to trust; none means the public ones (D42).
+    /// Authorities to trust; none means the public ones, which have certified most brokers on the internet (D42).
     pub authorities: Vec<Vec<u8>>,
     /// The client's own certificate and those above it; none means no client authentication.
     pub chain: Vec<Vec<u8>>,

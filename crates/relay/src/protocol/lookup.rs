@@ -20,7 +20,7 @@ pub struct LookupKey {
     pub key: Vec<u8>,
 }
 
-/// Most bytes of a key that are shown: as many as a valid key has (D63).
+/// Most bytes of a key that are shown, as many as a valid key has: the rest of a longer one helps no reader (D63).
 const MAX_SHOWN_KEY: usize = 100;
 
 impl LookupKey {

@@ -75,7 +75,8 @@ pub enum Notice {
         /// The longest delay from now on.
         max_delay: Duration,
     },
-    /// A broker departs from MQTT without harm (D192). Sent once for each kind and connection.
+    /// A broker departs from MQTT without harm, which is tolerated: after an ended connection it would send the same
+    /// again (D192). Sent once for each kind and connection.
     Deviation {
         /// The channel.
         channel: u8,

@@ -19,14 +19,16 @@ pub struct Settings {
     pub require_tls: bool,
     /// Ports with TLS where the application gives no TLS credentials (D196).
     pub tls_ports: TlsPorts,
-    /// The longest pause before a connect after earlier ones to the same broker failed; 0 is none (D197).
+    /// The longest pause before a connect after earlier ones to the same broker failed, so that a broker that has just
+    /// restarted is not overrun (D197); 0 is none.
     pub reconnect_delay: Duration,
     /// Messages a second one channel may receive; more end it, since an application that cannot keep up would never
     /// catch up (D51).
     pub messages_per_second: u32,
-    /// Packets a second read from a broker that produce neither message nor response; 0 is no limit (D180).
+    /// Packets a second read from a broker that produce neither message nor response, and so count against no other
+    /// limit (D180); 0 is no limit.
     pub broker_packets_per_second: u32,
-    /// The same in bytes; 0 is no limit (D180).
+    /// The same in bytes, since packets differ in length (D180); 0 is no limit.
     pub broker_bytes_per_second: u32,
     /// Whether [`Output::Notice`](crate::Output::Notice)s are wanted; they cost an allocation a message.
     pub notices: bool,
