@@ -8,7 +8,7 @@ use crate::violation::{self, Violation};
 pub enum ChannelType {
     /// Bytes that neither end interprets.
     OpaqueBytes,
-    /// One broker connection (M05).
+    /// One broker connection, so that the channel ends with it (M05, M17).
     Mqtt,
     /// One HTTP exchange.
     Http,

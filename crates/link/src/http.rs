@@ -4,8 +4,8 @@ use crate::bytes::{Reader, Strings, Writer, decode_head};
 use crate::limits::{MAX_ITEM, RESPONSE_HEADERS};
 use crate::violation::{self, Violation};
 
-/// How an exchange ended; the codes are the public header's. Faults of the request are among them: the
-/// kernel accepts a request, the cloud judges it (D60).
+/// How an exchange ended; the codes are the public header's. Faults of the request are among them, because the kernel
+/// accepts a request and the cloud judges it (D60).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HttpResult {
     /// There is a response.

@@ -19,7 +19,7 @@ pub const TOPIC_NUMBERS: u8 = 8;
 pub const PUBLISH_SLOTS: u8 = 16;
 /// Filters in one `SUBSCRIBE` or `UNSUBSCRIBE`.
 pub const FILTERS: u8 = 8;
-/// Keys in one `CONFIG_FETCH`: the response's head is decoded into a table of this size (D63).
+/// Keys in one `CONFIG_FETCH`, bounded because the response's head is decoded into a table of this size (D63).
 pub const CONFIG_KEYS: u8 = 32;
 /// Headers in one `HTTP_RESPONSE`; a response with more is answered as too large.
 pub const RESPONSE_HEADERS: u8 = 64;

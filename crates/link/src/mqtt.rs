@@ -21,10 +21,11 @@ pub use subscribe::{FilterCodes, Subscribe, SubscribeOptions, Unsubscribe};
 const QOS: u8 = 0x01;
 const RETAIN: u8 = 0x02;
 
-/// How a request ended (M14); the codes are the public header's.
+/// How a request ended, which every response says (M14); the codes are the public header's, so that the kernel passes
+/// them on as they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestState {
-    /// Done (M15).
+    /// Done, as far as the broker confirms it: connected, or the message accepted (M15, M56, M64).
     Completed,
     /// A value that is not relayed to a broker (M16).
     InvalidParameters,
@@ -32,13 +33,14 @@ pub enum RequestState {
     AlreadyConnected,
     /// There is no broker connection, or no longer (M18).
     NotConnected,
-    /// The broker's name does not resolve (M19).
+    /// The broker's name does not resolve: no connection was tried (M19).
     NameNotResolved,
     /// The broker's certificate leads to no known authority (M20).
     UnknownCa,
-    /// The broker's certificate has expired (M21).
+    /// The broker's certificate has expired: the guide has no such state, but the header does, and its numbers count
+    /// (M21).
     CertificateExpired,
-    /// The connection could not be made (M21).
+    /// The connection could not be made, for any cause without a state of its own (M21, D190).
     SocketError,
     /// The broker sent more messages than the account may receive, so the cloud ended the connection (M22, D51).
     CircuitBreaker,
@@ -80,7 +82,7 @@ impl RequestState {
 /// Why a message was lost; the codes are the public header's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LostReason {
-    /// It is larger than the receive ring. Any other message waits for room instead (D49).
+    /// It is larger than the receive ring, so waiting would not help; any other message waits for room (D49).
     ReceiveBufferTooSmall,
 }
 

@@ -12,7 +12,7 @@ use crate::parser::Fragment;
 pub enum Event<'a> {
     /// The connection is open; channels may be opened.
     Welcome {
-        /// The cloud's time of day (D25).
+        /// The cloud's time of day: the device's clock is not set at its start, and drifts (D25).
         wall: WallTime,
         /// Whether log messages are wanted.
         logging: bool,

@@ -6,25 +6,27 @@ use super::{QOS, RETAIN, bit};
 use crate::bytes::{Reader, Strings, Writer};
 use crate::violation::{self, Violation};
 
-/// The first fields of a `CONNECT`; strings follow as §5.1 says.
+/// The first fields of a `CONNECT`; strings follow as §5.1 says. Flags say which of them there are, so that an absent
+/// one costs no byte.
 #[allow(clippy::struct_excessive_bools, reason = "each is one flag of the frame, independent of the others")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ConnectHead {
-    /// MQTT 5, else 3.1.1 (M35).
+    /// MQTT 5, else 3.1.1: the cloud speaks the version that the application selected (M35).
     pub version5: bool,
-    /// Start without an older session (M32).
+    /// Start without an older session; otherwise the broker resumes what it stored for the client (M32, M33).
     pub clean_start: bool,
-    /// A user name and a password follow (M44).
+    /// A user name and a password follow, unless the application selected no authentication (M44).
     pub credentials: bool,
-    /// A will follows (M39).
+    /// A will follows, unless its pointer was null (M39).
     pub will: bool,
     /// TLS credentials follow; without them the broker's connection is plain TCP (D42).
     pub tls: bool,
-    /// The request has a value that is not relayed: it is accepted, and its answer is *invalid parameters* (D46).
+    /// The request has a value that is not relayed. The kernel accepts it all the same, because it is the cloud that
+    /// knows MQTT and answers *invalid parameters* (D46).
     pub out_of_range: bool,
-    /// The broker's port (M36).
+    /// The broker's port, passed through (M36); it also decides on TLS where there are no credentials (D196).
     pub port: u16,
-    /// MQTT's keepalive towards the broker, seconds (M36).
+    /// MQTT's keepalive in seconds, which the cloud maintains with the broker so that the device can sleep (M36, D54).
     pub keepalive: u32,
 }
 
@@ -80,11 +82,11 @@ impl ConnectHead {
 /// The byte before a will's topic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WillOptions {
-    /// QoS 1, else 0 (M40).
+    /// QoS 1, else 0: no other QoS is relayed (M40).
     pub qos1: bool,
-    /// The retain flag (M41).
+    /// The retain flag: whether the will becomes the topic's retained message (M41).
     pub retain: bool,
-    /// The requested QoS is not relayed; the cloud answers it as invalid (D46).
+    /// The requested QoS is not relayed; the cloud answers it as invalid, because the kernel does not judge MQTT (D46).
     pub qos_out_of_range: bool,
 }
 
@@ -109,7 +111,7 @@ impl WillOptions {
     }
 }
 
-/// A user name and its password (M45).
+/// A user name and its password: sized strings, so that they may contain any byte (M45).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Credentials<'a> {
     /// The user name.
@@ -118,7 +120,7 @@ pub struct Credentials<'a> {
     pub password: &'a [u8],
 }
 
-/// A will (M38).
+/// A will, which the broker publishes if the connection is lost (M37, M38).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Will<'a> {
     /// Its QoS and retain flag.
@@ -129,7 +131,7 @@ pub struct Will<'a> {
     pub payload: &'a [u8],
 }
 
-/// TLS credentials (M47 to M50).
+/// TLS credentials, as the application gave them: the kernel reads no certificate (M47 to M50).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Tls<'a> {
     /// Certificates of authorities, DER. None stands for the public ones, by which brokers on the internet usually have
@@ -179,7 +181,7 @@ pub struct Connect<'a> {
     pub head: ConnectHead,
     /// The broker's name or address.
     pub host: &'a [u8],
-    /// The client id, may be empty (M31).
+    /// The client id; it may be empty, which the broker judges and not the cloud (M31, D41).
     pub client_id: &'a [u8],
     /// With `head.credentials`.
     pub credentials: Option<Credentials<'a>>,

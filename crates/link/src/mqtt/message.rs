@@ -38,7 +38,7 @@ impl Acknowledge {
 pub struct MessageHead {
     /// The cloud's number for a message of QoS 1; `None` for QoS 0.
     pub delivery: Option<u32>,
-    /// The retain flag (M85).
+    /// The retain flag: whether it is the topic's retained message, sent because of a subscription (M85, M42).
     pub retain: bool,
     /// Bytes of the topic, which follows; the payload is the rest of the item.
     pub topic: u32,

@@ -50,7 +50,7 @@ pub struct PublishHead {
     pub qos1: bool,
     /// The retain flag.
     pub retain: bool,
-    /// The requested QoS is not relayed; the cloud answers it as invalid (D46).
+    /// The requested QoS is not relayed; the cloud answers it as invalid, because the kernel does not judge MQTT (D46).
     pub qos_out_of_range: bool,
     /// The topic.
     pub topic: TopicHead,
@@ -128,7 +128,7 @@ pub struct Publish<'a> {
     pub qos1: bool,
     /// The retain flag.
     pub retain: bool,
-    /// The requested QoS is not relayed; the answer is *invalid parameters* (D46).
+    /// The requested QoS is not relayed: the publish is answered as invalid without a broker (D46).
     pub qos_out_of_range: bool,
     /// The topic.
     pub topic: TopicRef<'a>,
@@ -157,7 +157,7 @@ impl<'a> Publish<'a> {
     }
 }
 
-/// The answer to `PUBLISH` (M63).
+/// The answer to `PUBLISH`; the kernel adds the correlation id, which it remembers by slot (M63).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Published {
     /// The publish's slot, free again.

@@ -5,7 +5,7 @@ use crate::bytes::{Reader, Writer, count_element, require_elements};
 use crate::limits::FILTERS;
 use crate::violation::{self, Violation};
 
-/// The byte before a filter of `SUBSCRIBE` (M70).
+/// The byte before a filter of `SUBSCRIBE`: each filter has options of its own (M70).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SubscribeOptions {
     /// 0 or 1; 3 stands for any value that is not relayed, which the cloud answers as invalid (D46). 2 is not used.
