@@ -299,9 +299,10 @@ impl Client {
         }
     }
 
-    /// Ends the connection with a DISCONNECT behind everything already queued (M90). The broker drops the will,
-    /// except for [`DISCONNECT_WITH_WILL`](crate::reason::DISCONNECT_WITH_WILL) on version 5 (M91); 3.1.1 has no
-    /// reason code. Pending requests get no outcome, except QoS 0 publishes already queued.
+    /// Ends the connection with a DISCONNECT behind everything already queued, so that a clean end loses nothing that
+    /// was accepted (M90). The broker drops the will, except for
+    /// [`DISCONNECT_WITH_WILL`](crate::reason::DISCONNECT_WITH_WILL) on version 5 (M91); 3.1.1 has no reason code.
+    /// Pending requests get no outcome, except QoS 0 publishes already queued.
     pub fn disconnect(&mut self, reason_code: u8) {
         if self.is_closed() {
             return;

@@ -1,5 +1,5 @@
-//! QoS 1 and 2 messages from the broker, from arrival to acknowledgement. QoS 2 ends here: the caller sees QoS 1
-//! (D193).
+//! QoS 1 and 2 messages from the broker, from arrival to acknowledgement. QoS 2 ends here: the caller sees QoS 1,
+//! because the guides have no QoS 2 and a broker's stored session may (D193, M34).
 
 use alloc::collections::VecDeque;
 use core::fmt;

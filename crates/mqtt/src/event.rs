@@ -12,7 +12,7 @@ use crate::options::Omitted;
 /// Something that happened on the connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// The broker accepted the connection (M56).
+    /// The broker accepted the connection, so publishing and subscribing may proceed (M56).
     Connected {
         /// Whether the broker resumed a stored session.
         session_present: bool,
@@ -35,7 +35,8 @@ pub enum Event {
     Subscribed {
         /// The token of the subscribe.
         token: u32,
-        /// As the broker sent them, one a filter, in the order of the request (M78).
+        /// As the broker sent them, one a filter, in the order of the request, which is how the caller assigns them
+        /// (M78).
         reason_codes: Vec<u8>,
     },
     /// The broker answered an unsubscribe.
@@ -79,7 +80,7 @@ pub struct Message {
     pub payload: Vec<u8>,
     /// 0 or 1; 1 also for a message the broker sent with QoS 2.
     pub qos: u8,
-    /// Whether it is the topic's retained message (M85).
+    /// Whether it is the topic's retained message, which may be old, rather than a new one (M85, M42).
     pub retain: bool,
     /// Whether the broker may have sent it before.
     pub dup: bool,

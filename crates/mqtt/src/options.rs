@@ -6,7 +6,7 @@ use core::fmt;
 use crate::limits::{DEFAULT_MAXIMUM_PACKET_SIZE, DEFAULT_RECEIVE_MAXIMUM, MAXIMUM_FIELD_LENGTH};
 use crate::topic::{is_valid_text, is_valid_topic_name};
 
-/// The protocol version spoken with the broker (M35).
+/// The protocol version spoken with the broker: the application's choice, because a broker may know only one (M35).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Version {
     /// MQTT 3.1.1, protocol level 4.
@@ -39,12 +39,13 @@ pub struct ConnectOptions {
     pub username: Option<Vec<u8>>,
     /// At most 65 535 bytes; on 3.1.1 only together with a user name (MQTT-3.1.2-22 of 3.1.1).
     pub password: Option<Vec<u8>>,
-    /// The will, if any (M39).
+    /// The will; none where the application gave a null pointer (M39).
     pub will: Option<Will>,
     /// Seconds; 0 turns the keepalive off. A version 5 broker may replace it.
     pub keep_alive: u16,
-    /// Whether the broker discards the session at the end of the connection (M32); otherwise it stores it for ever
-    /// (M33), which version 5 requests with a Session Expiry Interval of 0xFFFF_FFFF.
+    /// Whether the broker discards the session at the end of the connection (M32); otherwise it stores it without a
+    /// time limit, since the guides name none (M33), which version 5 requests with a Session Expiry Interval of
+    /// 0xFFFF_FFFF.
     pub clean_start: bool,
     /// Unacknowledged QoS 1 messages the broker may have outstanding, 1 to 65 535; version 5 only.
     pub receive_maximum: u16,

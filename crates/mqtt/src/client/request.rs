@@ -7,7 +7,8 @@ use crate::limits::MAXIMUM_REMAINING_LENGTH;
 use crate::requests::{Kind, Waiting};
 use crate::topic::{has_wildcard, is_shared, is_valid_share, is_valid_topic_filter, is_valid_topic_name};
 
-/// One subscription (M70). The last three fields matter on version 5 only (M71).
+/// One of the subscriptions of a request, each with its own options (M70). The last three matter on version 5 only,
+/// because 3.1.1 has no bits for them (M71).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Filter<'a> {
     /// The topic filter.

@@ -13,7 +13,7 @@ const TOPIC_ALIAS: u8 = 0x23;
 const MAXIMUM_PACKET_SIZE: u8 = 0x27;
 /// Bytes of the topic alias property.
 const TOPIC_ALIAS_SIZE: usize = 3;
-/// A session that never expires (M33).
+/// A session that never expires: without clean start the broker keeps it across disconnections of any length (M33).
 const NEVER: u32 = 0xffff_ffff;
 
 /// How a PUBLISH names its topic.
@@ -172,7 +172,7 @@ fn subscribe_length(version: Version, filters: &[Filter<'_>]) -> usize {
     2 + no_properties_length(version) + filters
 }
 
-/// Version 3.1.1 has the QoS only (M71).
+/// Version 3.1.1 has the QoS only; its other bits are reserved and must be 0 (M71; MQTT 3.1.1, 3.8.3).
 fn subscription_options(version: Version, filter: &Filter<'_>) -> u8 {
     if !version.has_properties() {
         return filter.qos;
