@@ -24,10 +24,12 @@ pub struct Boot {
 /// check-in interval to the kernel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
-    /// Longest time without a connection in seconds: then the kernel connects by itself (N16). 0 is
+    /// Longest time without a connection in seconds: then the kernel connects by itself, because a device that is
+    /// offline would never get an update (N15, N16). 0 is
     /// [`DEFAULT_CHECK_IN_INTERVAL`](crate::limits::DEFAULT_CHECK_IN_INTERVAL), because a link that is always up would
     /// leave the application no control (D104).
     pub minimum_check_in_time_sec: u32,
-    /// How long the link is kept after the application has released it, in seconds (D24).
+    /// How long the link is kept after the application has released it, in seconds; 0 takes it down at once, which is
+    /// what the guide describes (D24, N76).
     pub connection_grace_time_sec: u32,
 }

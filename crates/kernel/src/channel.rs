@@ -162,8 +162,9 @@ impl Channels {
 }
 
 impl Channel {
-    /// The channel has lost its connection. What was received stays readable, requests in flight get a response, and
-    /// the application is notified once (D31, D50, D53).
+    /// The channel has lost its connection. What was received stays readable, because it was announced (D31); requests
+    /// in flight get a response, because each was promised one (D53); and the application is notified once, because
+    /// vendor applications tear down at each such event (D50).
     fn disconnect(&mut self, notifications: &mut Notifications, port: &mut Port<'_>, reason: ClosureReason) {
         let Self { core, protocol } = self;
         if !core.is_connected() {
@@ -209,8 +210,8 @@ impl Protocol {
         }
     }
 
-    /// Whether the exchange ended as the application wanted, so that the end of the channel needs no event: vendor
-    /// applications would tear down twice (D14, D50).
+    /// Whether the exchange ended as the application wanted, so that the end of the channel needs no event, at which
+    /// vendor applications would tear down a second time (D14, D50).
     fn is_finished(&self) -> bool {
         match self {
             Self::Opaque(_) => false,

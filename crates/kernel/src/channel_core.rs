@@ -11,7 +11,8 @@ use crate::outbox::Outbox;
 /// What every channel has.
 pub(crate) struct ChannelCore {
     pub handle: u32,
-    /// The network handle it was opened over (N07); releasing that handle disconnects the channel.
+    /// The network handle it was opened over, which later calls do not name (N07); releasing that handle disconnects
+    /// the channel (N77).
     pub network: u32,
     /// Where its events go.
     pub target: NotificationTarget,

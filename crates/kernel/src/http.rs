@@ -93,7 +93,8 @@ impl Http {
         if self.is_complete() { Ok(&self.response) } else { Err(core.status_when_empty()) }
     }
 
-    /// The response, which must be complete and successful: another one has neither headers nor a body (D61).
+    /// The response, which must be complete and successful: a failed one has neither headers nor a body, so reading
+    /// them is refused rather than answered with nothing (D61).
     fn successful_response(&self, core: &ChannelCore) -> Result<&Response, Status> {
         let response = self.response(core)?;
         if response.result == HttpResult::Ok { Ok(response) } else { Err(Status::RequestUnsuccessful) }

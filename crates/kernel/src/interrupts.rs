@@ -130,7 +130,7 @@ pub(crate) fn disable(fast: &mut FastInterrupts, port: &mut Port<'_>, irq: u32) 
 }
 
 /// `mvEnableAllFastInterrupts` and `mvDisableAllFastInterrupts`: masks all fast lines or none. Which lines are enabled
-/// one by one is remembered. The calls have no errors (D108).
+/// one by one is remembered. The calls have no errors, because they name no line that could be wrong (D108).
 #[expect(clippy::unnecessary_wraps, reason = "the dispatch treats all calls alike")]
 pub(crate) fn mask_all(fast: &mut FastInterrupts, port: &mut Port<'_>, masked: bool) -> Result<(), Status> {
     fast.is_masked = masked;

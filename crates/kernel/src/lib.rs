@@ -187,7 +187,8 @@ impl Kernel {
         self.update_network(port);
     }
 
-    /// The port has begun to download an update, or has finished. The link is kept up meanwhile (N15, N76).
+    /// The port has begun to download an update, or has finished. The link is kept up meanwhile, because the download
+    /// uses it (N15, N76).
     pub fn fetching_update(&mut self, port: &mut Port<'_>, fetching: bool) {
         self.network.set_fetching_update(fetching);
         self.update_network(port);

@@ -6,14 +6,16 @@ use sansio::Duration;
 pub const NOTIFICATION_CENTRES: usize = 32;
 /// Notification records that wait until an earlier interrupt has been taken, shared by all centres (D11).
 pub const PENDING_RECORDS: usize = 128;
-/// Highest external interrupt number of the processor (D15).
+/// Highest external interrupt number of the processor; a notification cannot pend any beyond it (D15).
 pub const LAST_IRQ: u32 = 125;
-/// Interrupts that belong to the secure world: RTC_S, FLASH_S, GTZC, RCC_S, IWDG (D15).
+/// Interrupts that belong to the secure world, where the application has no handler for them: RTC_S, FLASH_S, GTZC,
+/// RCC_S, IWDG (D15).
 pub const SECURE_IRQS: [u32; 5] = [3, 7, 8, 10, 27];
 /// Minimum length of a notification buffer in bytes: two records.
 pub const MIN_NOTIFICATION_BUFFER: u32 = 32;
 
-/// Open registrations for system events; one more is `UNAVAILABLE` (D103).
+/// Open registrations for system events, bounded because each is stored in the kernel; one more is `UNAVAILABLE`
+/// (D103).
 pub const SYSTEM_NOTIFICATIONS: usize = 16;
 /// Number of external interrupts.
 pub const IRQS: usize = LAST_IRQ as usize + 1;
@@ -32,11 +34,13 @@ pub const UNREACHABLE_AFTER: Duration = Duration::from_secs(30);
 
 /// Open channels.
 pub const MAX_CHANNELS: usize = 4;
-/// Channels opened in any [`OPEN_RATE_WINDOW`] (D30).
+/// Channels opened in any [`OPEN_RATE_WINDOW`], because each may cost the cloud a connection to a server (D30, D122).
 pub const MAX_OPENS_PER_WINDOW: usize = 8;
-/// Window over which the rate of opened channels is limited (D30).
+/// Window over which that rate is limited: short, so that an application that reconnects some channels at once is not
+/// refused for long (D30).
 pub const OPEN_RATE_WINDOW: Duration = Duration::from_secs(1);
-/// Alignment and size granularity of channel and log buffers in bytes (N59, N60).
+/// Alignment and size granularity of channel and log buffers in bytes, which the guide gives without a reason (N59,
+/// N60).
 pub const BUFFER_ALIGNMENT: u32 = 512;
 
 /// Publishes in flight on one channel, including those whose response has not been read (D45, D80).
@@ -49,7 +53,7 @@ pub const MAX_FILTERS: usize = 8;
 pub const MAX_CERTIFICATES: usize = 8;
 /// Topic aliases of one channel, for devices that publish to few topics (D113).
 pub const TOPIC_ALIASES: usize = 8;
-/// Longest topic that gets an alias, in bytes: its name is stored in the kernel (D113).
+/// Longest topic that gets an alias, in bytes, because its name is stored in the kernel (D113).
 pub const MAX_ALIASED_TOPIC: usize = 64;
 /// Unread messages and lost-message notices of one channel.
 pub const MAX_MESSAGES: usize = 32;
@@ -67,12 +71,12 @@ pub const MAX_OUTGOING_ITEMS: usize = MAX_PUBLISHES + 4;
 pub const MAX_REQUEST_HEADERS: usize = 32;
 /// Headers in one HTTP response: as many as the link allows.
 pub const MAX_RESPONSE_HEADERS: usize = link::RESPONSE_HEADERS as usize;
-/// Keys in one configuration fetch (D63).
+/// Keys in one configuration fetch: as many as a response on the link can answer (D63).
 pub const MAX_CONFIG_KEYS: usize = 32;
-/// Longest configuration key in bytes (D63).
+/// Longest configuration key in bytes: longer ones cannot exist in the cloud, whose public API refuses them (D63).
 pub const MAX_CONFIG_KEY_LENGTH: u32 = 100;
 
-/// Longest log message in bytes (D70).
+/// Longest log message in bytes: the link sends a message whole, so that it must fit into small buffers (D70).
 pub const MAX_LOG_MESSAGE: u32 = 1024;
 /// Log messages stored until the cloud has acknowledged them: their lengths and times are in the kernel, because the
 /// application can overwrite the buffer (D84).

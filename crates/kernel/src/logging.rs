@@ -95,8 +95,9 @@ impl Logging {
         let before = (0..self.sent).filter_map(|index| self.lengths.get(index)).map(u32::from).sum();
         let read = self.ring.map(|ring| ring.read(memory, before, text));
         if read != Some(Ok(())) {
-            // The application made its buffer unreadable (D33). The line keeps its number and time, because a gap in
-            // the numbers would be reported as lost messages.
+            // The application made its buffer unreadable, which it may at any time, since the buffer is only lent
+            // (D33). The line keeps its number and time, because a gap in the numbers would be reported as lost
+            // messages.
             text.fill(b'?');
         }
         self.sent += 1;

@@ -1,10 +1,11 @@
 //! Access to the application's memory, and the statuses that memory faults become.
 //!
-//! An address from the application is a claim (D01). [`Span`] checks that it lies wholly inside a region the
-//! application may use, and every use of a span passes through the port's [`Memory`] again, because by then the
-//! application may have changed its own memory protection (D33). A failure is a [`MemoryFault`]. It converts into no
-//! status by itself: the line that checks the address says [`Phase::early`] (`PARAMETERFAULT`) or [`Phase::late`]
-//! (`LATEFAULT`), because the two depend on whether the pointer was an argument or was found inside one (D02).
+//! An address from the application is a claim, because it may be wrong by mistake or on purpose (D01). [`Span`] checks
+//! that it lies wholly inside a region the application may use, and every use of a span passes through the port's
+//! [`Memory`] again, because by then the application may have changed its own memory protection (D33). A failure is a
+//! [`MemoryFault`]. It converts into no status by itself: the line that checks the address says [`Phase::early`]
+//! (`PARAMETERFAULT`) or [`Phase::late`] (`LATEFAULT`), because the two depend on whether the pointer was an argument
+//! or was found inside one (D02).
 
 use abi::memory::{
     APPLICATION_FLASH_LENGTH, APPLICATION_FLASH_START, APPLICATION_RAM_LENGTH, APPLICATION_RAM_START,

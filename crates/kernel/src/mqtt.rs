@@ -30,7 +30,8 @@ use crate::queue::Queue;
 /// The state of an MQTT channel.
 pub(crate) struct Mqtt {
     connect: PendingRequest,
-    /// Whether a connect was ever requested. A channel has one, whatever became of it (D91).
+    /// Whether a connect was ever requested. A channel has one, whatever became of it, because the guide speaks of
+    /// connects that were tried (D91, M17).
     connect_requested: bool,
     disconnect: PendingRequest,
     /// Whether the application requested the disconnect and got the response, so that the end of the channel needs no

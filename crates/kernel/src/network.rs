@@ -271,7 +271,8 @@ impl Network {
         core::mem::replace(&mut self.reported, status) != status
     }
 
-    /// Where changes of the status go: to every handle of the application (D21).
+    /// Where changes of the status go: to every handle of the application, because each request was promised its own
+    /// event (D21).
     pub(crate) fn targets(&self) -> impl Iterator<Item = NotificationTarget> {
         self.handles.into_iter().flatten().map(|handle| handle.target)
     }
@@ -300,7 +301,8 @@ impl Network {
         self.handles.iter().flatten().count() as u32
     }
 
-    /// Why the link is, or should be, up; 0 if it should not (N21, N22).
+    /// Why the link is, or should be, up; 0 if it should not, since the call may be made without a network handle too
+    /// (N21, N22).
     fn reasons(&self, clock_is_set: bool) -> NetworkReason {
         let bit = |set: bool, reason| if set { reason } else { NetworkReason::NOT_CONNECTING };
         self.kernel_reasons
@@ -316,7 +318,8 @@ impl Network {
         reasons != NetworkReason::NOT_CONNECTING || self.linger != Linger::No
     }
 
-    /// Whether the kernel pauses after many failures (D23).
+    /// Whether the kernel pauses after many failures, which the application can see because no request of its own
+    /// shortens the pause (D23, D89).
     fn is_in_enhanced_calm(&self) -> bool {
         matches!(self.link, LinkState::Backoff { .. }) && self.failures >= ENHANCED_CALM_FAILURES
     }

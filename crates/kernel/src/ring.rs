@@ -49,7 +49,8 @@ impl Ring {
         self.used -= count.min(self.used);
     }
 
-    /// Frees the oldest `count` bytes: the position moves on and the space can be reused (N56, N58).
+    /// Frees the oldest `count` bytes. Only the position moves, so that the space can be reused without moving a byte
+    /// (N56, N58).
     pub(crate) fn release(&mut self, count: u32) {
         let count = count.min(self.used);
         self.first = self.wrap(count);

@@ -17,8 +17,8 @@ use crate::notifications::{NotificationTarget, Notifications};
 use crate::outbox::Outbox;
 use crate::port::Port;
 
-/// `mvOpenChannel`. The order of the checks is part of the interface: of two mistakes the same
-/// one is reported everywhere (D30).
+/// `mvOpenChannel`. The order of the checks is part of the interface, so that of two mistakes the same one is reported
+/// everywhere (D30).
 #[expect(clippy::too_many_arguments, reason = "a parameter for each table that the call may read or change")]
 pub(crate) fn open(
     channels: &mut Channels,
@@ -143,7 +143,8 @@ fn open_on_link(link: &mut DeviceLink, channel_type: ChannelType, ring: u32) -> 
     link.open_channel(channel_type, ring).map_err(|_| Status::Unavailable)
 }
 
-/// The receive and the send buffer: aligned, sized and in the application's RAM (N59, N60).
+/// The receive and the send buffer: aligned and sized as the guide has it (N59, N60), and in the application's RAM,
+/// because the kernel writes to both (D01).
 fn check_buffers(params: &OpenChannelParams) -> Result<(Span, Span), Status> {
     let both =
         [(params.receive_buffer, params.receive_buffer_len), (params.send_buffer, params.send_buffer_len)];

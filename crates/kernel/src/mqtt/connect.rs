@@ -27,7 +27,8 @@ struct Connect {
     tls: Option<Tls>,
     /// Whether a chain has more certificates than the link carries; then none of that chain was read.
     has_too_many_certificates: bool,
-    /// Whether both a password and a client key are given: the header allows one identity (D43).
+    /// Whether both a password and a client key are given, which is refused because the header allows one identity
+    /// (D43).
     has_two_identities: bool,
     /// Whether the host, the client id, the key of a chain, or the topic or payload of a will is missing.
     is_incomplete: bool,

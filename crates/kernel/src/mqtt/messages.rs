@@ -34,7 +34,8 @@ impl MessageOutParams {
     }
 }
 
-/// `mvMqttGetNextReadableDataType`: the head of the one queue of readable items (D44).
+/// `mvMqttGetNextReadableDataType`: the head of the one queue of readable items, so that the application reads them in
+/// the order of their arrival (D44).
 pub(crate) fn next_readable(
     channels: &mut Channels,
     port: &mut Port<'_>,
@@ -80,7 +81,7 @@ pub(crate) fn receive(
         to.qos.word(u32::from(correlation != 0)),
     ];
     port.memory.write_words(&words).late()?;
-    // Only after every result is written: a faulty pointer leaves the message readable (D04).
+    // Only after every result is written, so that a faulty pointer leaves the message readable (D04).
     release(link, core, topic + payload);
     if mqtt.finish_read() {
         notifications.post(port, core.target, EventType::ChannelDataReadable);

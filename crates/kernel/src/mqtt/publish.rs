@@ -35,7 +35,7 @@ pub(crate) fn request(
         slot,
         qos1: request.desired_qos == 1,
         retain: request.retain != 0,
-        // Only reported: the cloud validates MQTT and answers `INVALIDPARAMETERS` (D46).
+        // Only reported, because the cloud validates MQTT and answers `INVALIDPARAMETERS` (D46).
         qos_out_of_range: request.desired_qos > 1,
         topic: TopicHead::Name(topic.length()),
     };

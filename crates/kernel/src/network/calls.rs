@@ -53,8 +53,8 @@ pub(crate) fn release(network: &mut Network, port: &mut Port<'_>, handle: u32) -
     Ok(released)
 }
 
-/// `mvGetNetworkStatus`: the status of this moment (N46). 0 and stale handles are errors, because an application that
-/// asks without a handle has lost track of its own (D22).
+/// `mvGetNetworkStatus`: the status of this moment, which may be newer than the last event (N46). 0 and stale handles
+/// are errors, because an application that asks without a handle has lost track of its own (D22).
 pub(crate) fn status(
     network: &Network,
     clock_is_set: bool,

@@ -22,12 +22,14 @@ impl Network {
         }
     }
 
-    /// A debugger was attached or detached. It needs the link, whatever the application does (N20, N23).
+    /// A debugger was attached or detached. It needs the link, whatever the application does, because the original's
+    /// debugger reaches a device through the cloud (N20, N23, D135).
     pub(crate) fn set_debugger_attached(&mut self, attached: bool) {
         self.set_kernel_reason(NetworkReason::DEBUGGER_ATTACHED, attached);
     }
 
-    /// An update is being downloaded, or no longer. It needs the link meanwhile (N15, N76).
+    /// An update is being downloaded, or no longer. It needs the link meanwhile, even if the application releases its
+    /// own (N15, N76).
     pub(crate) fn set_fetching_update(&mut self, fetching: bool) {
         self.set_kernel_reason(NetworkReason::FETCHING_UPDATE, fetching);
     }
@@ -59,7 +61,8 @@ impl Network {
         [linger, check_in].into_iter().flatten().min()
     }
 
-    /// The link has opened: a check-in that was wanted begins. It lasts no longer than needed (N17).
+    /// The link has opened: a check-in that was wanted begins. It lasts no longer than needed, because the application
+    /// is offline on purpose (N17).
     pub(super) fn begin_check_in(&mut self, now: Instant) {
         if self.has_kernel_reason(NetworkReason::MINIMUM_CHECK_IN_EXPIRED) {
             self.linger = Linger::CheckIn { until: now + CHECK_IN_DURATION };
