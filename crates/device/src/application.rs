@@ -20,7 +20,8 @@ pub struct Application {
     /// What its bundle says of the network: how often it checks in while it is offline on purpose (N16), and for how
     /// long a link that is released stays up (D24).
     pub policy: Policy,
-    /// How soon it restarts after a fault, as its bundle says: the pause doubles with each fault (D73).
+    /// How soon it restarts after a fault, as its bundle says: the pause doubles with each fault, since each of them
+    /// sends a report to the cloud (D73).
     pub restart: RestartPolicy,
     /// What its bundle has for the external flash.
     pub layers: Vec<Layer>,

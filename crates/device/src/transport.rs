@@ -378,7 +378,8 @@ fn reason(error: &io::Error) -> String {
     }
 }
 
-/// Certificate errors in terms of what the operator can change (D323).
+/// Certificate errors in terms of what the operator can change: the TLS library names the rule that failed, not which
+/// identity is the wrong one (D323).
 fn tls_reason(error: &io::Error) -> String {
     use rustls::{AlertDescription, CertificateError, Error};
     let Some(tls) = error.get_ref().and_then(|error| error.downcast_ref::<Error>()) else {

@@ -52,8 +52,8 @@ impl Machine {
         matches!(self.power, Power::Off { .. })
     }
 
-    /// `mvPowerSave`: nothing runs until [`Machine::try_leave_power_save`]. In the stop modes timers are stopped too:
-    /// their clocks are, on the chip (D145).
+    /// `mvPowerSave`: nothing runs until [`Machine::try_leave_power_save`]. In the stop modes timers are stopped too,
+    /// as their clocks are on the chip (D145).
     pub(super) fn enter_power_save(&mut self, mode: PowerSavingMode) {
         self.power = Power::Saving;
         if mode != PowerSavingMode::Sleep {

@@ -42,14 +42,14 @@ pub struct Provisioning {
     /// Its time runs at another rate than the cloud's, so the kernel takes the time of day from the cloud only once and
     /// counts on by itself (D141).
     pub free_clock: bool,
-    /// Factor of the longest delay of a polling application's calls (D219): how many times faster than the wall clock
-    /// its time is. 0 is 1.
+    /// Factor of the longest delay of a polling application's calls: how many times faster than the wall clock its time
+    /// is, so that the host sleeps as long at each poll as without a scale (D219). 0 is 1.
     pub poll_scale: u32,
 }
 
 impl Provisioning {
     /// Writes the bundle's layers to the external flash, as an installation does: each replaces its region, the rest
-    /// stays (D152).
+    /// stays, because the application stores its own data there (D152).
     pub fn install(&mut self) -> std::io::Result<()> {
         self.layers.drain(..).try_for_each(|layer| {
             self.storage.flash.install(layer.region.start, layer.region.size, &layer.bytes)

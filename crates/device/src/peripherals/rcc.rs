@@ -19,7 +19,8 @@ const HSI16_HZ: u32 = 16_000_000;
 const LSE_HZ: u32 = 32_768;
 const MSIK_HZ: u32 = 4_000_000;
 
-/// Reset values the application can observe; the clock tree agrees with 160 MHz on every bus (D72).
+/// Reset values the application can observe; the clock tree agrees with 160 MHz on every bus, so that a driver that
+/// computes its divider from the registers gets the right one (D72).
 const RESET: [(u32, u32); 10] = [
     (0x00, 0x0300_0500), // CR: HSI16 and PLL1 on and ready
     (0x08, 0x4400_0000), // ICSCR1

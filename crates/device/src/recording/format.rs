@@ -62,7 +62,8 @@ pub struct Header {
     pub factory_test: bool,
     /// Its time was not that of the cloud's world.
     pub free_clock: bool,
-    /// Factor of the longest delay of a polling application's calls (D219).
+    /// Factor of the longest delay of a polling application's calls, recorded because a delay decides at which cycle a
+    /// call returns (D219).
     pub poll_scale: u32,
     /// The Wi-Fi network it had stored, and whether that has a password.
     pub wifi: Option<(Vec<u8>, bool)>,
