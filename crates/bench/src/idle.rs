@@ -26,8 +26,8 @@ const STAGGER: Duration = Duration::from_millis(20);
 const MAX_KIB: f64 = 3072.0;
 /// Target for the processor time of an idle device, in percent of a core.
 const MAX_SHARE: f64 = 1.0;
-/// The same for an application that polls `mvGetNetworkStatus` without a pause: waking it for each poll costs more
-/// (D219).
+/// The same for an application that polls `mvGetNetworkStatus` without a pause: it costs more because the host has to
+/// wake for each poll (D219).
 const MAX_SHARE_POLLING: f64 = 1.5;
 /// Time until the polling application has finished its self-test and only polls.
 const POLLING_SETTLE: Duration = Duration::from_secs(12);

@@ -32,7 +32,7 @@ use crate::{Error, test_cloud};
 const TARGET_RATE: f64 = 30_000.0;
 /// Number of devices.
 const DEVICES: usize = 32;
-/// Most unacknowledged lines of a device: as many as the kernel buffers (D84).
+/// Most unacknowledged lines of a device: as many as the kernel buffers, so that no device could have more (D84).
 const WINDOW: u32 = 128;
 /// Bytes of a line.
 const TEXT: usize = 64;

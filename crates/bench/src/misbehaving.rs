@@ -1,4 +1,5 @@
-//! The latency of well-behaved devices while other devices and brokers misbehave (D122, D180, D181).
+//! The latency of well-behaved devices while other devices and brokers misbehave, which is what the limits are for
+//! (D122, D180, D181).
 //!
 //! One device connects and closes as fast as it can, one has brokers that send PINGRESP without end on each of its
 //! channels, and one asks for names that are never resolved. They share this machine with the cloud.

@@ -227,7 +227,8 @@ impl Broker {
         }
     }
 
-    /// D48: only what the application has acknowledged, or could never have taken, is acknowledged to the broker.
+    /// Only what the application has acknowledged, or could never have taken, is acknowledged to the broker; otherwise
+    /// a message would be lost with a device that fails in between (D48).
     fn acknowledged(&mut self, connection: u32, body: &mut Reader<'_>, ledger: &Ledger) {
         let packet_id = body.u16();
         let session = self.session(connection);

@@ -8,7 +8,7 @@
 //! * a publish of QoS 1 that was answered as completed had reached the broker (D47);
 //! * a message of QoS 1 is acknowledged to the broker only by its application, and repeated until it is (D48);
 //! * no device ever sees anything of another, and no byte of a payload changes;
-//! * each interrupt has its record and each record its item (D10, D11);
+//! * each interrupt has its record and each record its item, since applications read one item an event (D10, D11);
 //! * neither end ever reports a violation of the other, no relay takes more memory than its share, nothing panics;
 //! * after the faults nothing remains pending, and every accepted log line is in the cloud.
 //!

@@ -1,7 +1,8 @@
 //! Protects the keys in a cloud's memory from other processes.
 
 /// Keeps the memory of this process, with its keys and passwords, out of core dumps, and its memory and environment
-/// from other processes of the same user (D207). If the system refuses, the cloud runs without this protection.
+/// from other processes of the same user, because a cloud holds the keys of all its devices (D207). If the system
+/// refuses, the cloud runs without this protection.
 pub(crate) fn protect_memory() {
     #[cfg(unix)]
     {

@@ -8,7 +8,7 @@ use abi::{Call, Status};
 
 use super::{Application, Context, RING, RINGS};
 
-/// Requests that have no answer yet. Each accepted request gets exactly one (M12).
+/// Requests that have no answer yet, remembered because each accepted request gets exactly one (M12).
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     pub connect: bool,

@@ -1,4 +1,5 @@
-//! Warnings at the start of a cloud (D324).
+//! Warnings at the start of a cloud: what they name would otherwise be noticed only when a device or an intruder
+//! connects (D324).
 
 use std::net::SocketAddr;
 use std::path::Path;
