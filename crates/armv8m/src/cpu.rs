@@ -84,6 +84,7 @@ impl Cpu {
         let vectors = self.core.memory.slice(self.config.vtor, 8).ok_or(NoVectorTable)?;
         let word = |at: usize| u32::from_le_bytes([0, 1, 2, 3].map(|i| vectors[at + i]));
         let (sp, pc) = (word(0), word(4));
+        // Bits 1 and 0 of SP are RES0.
         self.core.r[13] = sp & !3;
         self.core.r[14] = LR_AT_RESET;
         self.core.pc = pc & !1;
@@ -212,10 +213,12 @@ impl Cpu {
         if std::mem::take(&mut core.folded_literals_stale) {
             self.code.invalidate();
         }
+        // Before exceptions, because SysTick may be pending by now.
         core.advance_systick();
         if let Some(exit) = core.fault_exit() {
             return Some(exit);
         }
+        // Before exceptions, because no handler runs after AIRCR.SYSRESETREQ.
         if std::mem::take(&mut core.reset_requested) {
             return Some(Exit::Reset);
         }
@@ -404,7 +407,9 @@ impl Core {
         (fresh.cycles, fresh.skipped, fresh.external_activity) = (self.cycles, self.skipped, true);
         (fresh.memory.direct, fresh.memory.fold_literals) = (true, true);
         (fresh.memory.code_start, fresh.memory.code_len) = (0, 0);
+        // A debugger's breakpoints survive a reset of what it debugs.
         std::mem::swap(&mut fresh.debug, &mut self.debug);
+        // Peripherals hold the levels of their lines through a reset of the processor; all else in it is reset.
         std::mem::swap(&mut fresh.nvic, &mut self.nvic);
         fresh.nvic.reset();
         fresh.systick.reset(self.cycles);

@@ -39,6 +39,7 @@ impl Core {
     /// reconsidered.
     pub(crate) fn update_priority(&mut self) {
         let unmasked = self.priority_without_primask();
+        // PRIMASK raises the priority to 0, FAULTMASK (below) to that of HardFault.
         self.execution_priority = if self.primask { unmasked.min(0) } else { unmasked };
         self.request_service();
     }
@@ -144,6 +145,7 @@ impl Core {
         if self.may_preempt(number) {
             return Some(number);
         }
+        // HardFault or NMI is running: no exception is left that could report this one.
         if self.execution_priority <= -1 {
             return None;
         }
@@ -220,6 +222,7 @@ impl Core {
     ) -> Result<(), Fault> {
         let length = words.len() * 4;
         if self.mpu_check_span(address, length as u32, privileged, true).is_err() {
+            // Stacking errors set no MMFAR, and below no BFAR (Arm ARM: MSTKERR, STKERR).
             return Err(Fault::memory(memory, 0));
         }
         let Some(stack) = self.memory.ram_slice(address, length) else {
@@ -255,9 +258,12 @@ impl Core {
         self.external_activity = true;
         self.r[14] = lr;
         self.ipsr = number;
+        // Handlers use the main stack, whatever the interrupted code used.
         self.spsel = false;
         self.select_stack();
+        // CONTROL.FPCA: the handler has no floating-point context until it executes such an instruction.
         self.fpu.active = false;
+        // The interrupted block's state is in the stacked xPSR.
         self.it = 0;
         self.ici = 0;
         self.thumb = true;
@@ -313,6 +319,7 @@ impl Core {
         if returning != number::NMI {
             self.faultmask = false;
         }
+        // The exception has ended even if a check below fails; that fault is then tail-chained at the new priority.
         self.nvic.deactivate(returning);
         if self.reserved_active_since.is_some() && !self.nvic.any_reserved_active() {
             self.reserved_active_since = None;
@@ -353,6 +360,7 @@ impl Core {
             return Err(Fault::usage(cfsr::INVPC));
         }
         let privileged = !to_thread || !self.unprivileged;
+        // All words are read before a register changes, so that a fault leaves the registers for its own frame.
         let [r0, r1, r2, r3, r12, lr, pc, psr] = self.unstack_words(frame, privileged)?;
         // The stacked exception number has to agree with the mode that EXC_RETURN asks for.
         if (psr & IPSR == 0) != to_thread {
@@ -365,6 +373,7 @@ impl Core {
         }
         self.fpu.active = extended;
         [self.r[0], self.r[1], self.r[2], self.r[3]] = [r0, r1, r2, r3];
+        // Bit 0 of the stacked PC is ignored: RETPSR has the T bit.
         (self.r[12], self.r[14], self.pc) = (r12, lr, pc & !1);
         self.ipsr = (psr & IPSR) as u16;
         self.set_apsr(psr);
@@ -386,6 +395,7 @@ impl Core {
         self.select_stack();
         self.on_context_change();
         self.update_priority();
+        // SLEEPONEXIT sleeps only at base level: no other exception is active, nothing is masked.
         if to_thread && self.scb.sleeps_on_exit() && self.execution_priority == NO_PRIORITY {
             self.sleep = Sleep::ForInterrupt;
         }

@@ -116,6 +116,7 @@ pub(crate) fn execute(core: &mut Core, bus: &mut dyn Bus, i: &Inst) -> Result<()
         Op::Uxtb => core.set_reg(i.d, core.reg(i.m) & 0xFF),
         Op::Uxth => core.set_reg(i.d, core.reg(i.m) & 0xFFFF),
         Op::Rev => core.set_reg(i.d, core.reg(i.m).swap_bytes()),
+        // Reversing the word also swaps its halves; the rotation swaps them back.
         Op::Rev16 => core.set_reg(i.d, core.reg(i.m).swap_bytes().rotate_left(16)),
         Op::Revsh => core.set_reg(i.d, (core.reg(i.m) as u16).swap_bytes() as i16 as u32),
         Op::Rbit => core.set_reg(i.d, core.reg(i.m).reverse_bits()),
@@ -128,6 +129,7 @@ pub(crate) fn execute(core: &mut Core, bus: &mut dyn Bus, i: &Inst) -> Result<()
         Op::Bfc => core.set_reg(i.d, core.reg(i.d) & !(i.imm << (i.k & 31))),
         Op::Ubfx => core.set_reg(i.d, core.reg(i.n) >> (i.k & 31) & i.imm),
         Op::Sbfx => {
+            // The field is moved to the top and back, so that the arithmetic shift copies its sign.
             let spare = 32 - u32::from(i.a);
             let value = core.reg(i.n) >> (i.k & 31) & i.imm;
             core.set_reg(i.d, (((value << (spare & 31)) as i32) >> (spare & 31)) as u32);
@@ -227,7 +229,9 @@ pub(crate) fn execute(core: &mut Core, bus: &mut dyn Bus, i: &Inst) -> Result<()
         }
         Op::Clrex => core.monitor = None,
 
+        // Targets are absolute: decoding has added PC, so that a branch taken is one move.
         Op::B => core.pc = i.imm,
+        // Z is set when its word is zero, N and V are bit 31 of theirs (see `Flags`).
         Op::Beq => core.branch_if(core.flags.z == 0, i),
         Op::Bne => core.branch_if(core.flags.z != 0, i),
         Op::Bcs => core.branch_if(core.flags.c, i),
@@ -243,6 +247,7 @@ pub(crate) fn execute(core: &mut Core, bus: &mut dyn Bus, i: &Inst) -> Result<()
         Op::Bgt => core.branch_if(core.flags.z != 0 && core.greater_or_equal(), i),
         Op::Ble => core.branch_if(core.flags.z == 0 || !core.greater_or_equal(), i),
         Op::Bl => {
+            // Bit 0 of a return address is the Thumb state to return to.
             core.r[14] = core.pc | 1;
             core.pc = i.imm;
         }
@@ -260,6 +265,7 @@ pub(crate) fn execute(core: &mut Core, bus: &mut dyn Bus, i: &Inst) -> Result<()
         Op::MovPc => core.pc = core.reg(i.m) & !1,
         Op::AddPc => core.pc = i.imm.wrapping_add(core.reg(i.m)) & !1,
 
+        // ITSTATE now describes the next instruction; its fetch advances it.
         Op::It => core.it = i.imm as u8,
         Op::Svc => return Err(Event::SupervisorCall),
         Op::Bkpt => return Err(Event::Breakpoint(i.imm as u8)),

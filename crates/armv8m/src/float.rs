@@ -31,7 +31,9 @@ const DIRECTED: [Rounding; 4] = [Rounding::Away, Rounding::Nearest, Rounding::Up
 const SIGN: u32 = 1 << 31;
 const INFINITY: u32 = 0x7F80_0000;
 const FRACTION: u32 = 0x007F_FFFF;
+/// The top bit of the fraction distinguishes quiet NaNs from signalling ones.
 const QUIET: u32 = 0x0040_0000;
+/// The NaN of invalid operations, and of all with FPSCR.DN (Arm ARM: FPDefaultNaN).
 const DEFAULT_NAN: u32 = 0x7FC0_0000;
 
 /// A binary floating-point format.
@@ -134,6 +136,7 @@ impl FpEnv {
             (0xFF, 0) => number(Class::Infinity, 0, 0),
             (0xFF, _) if fraction & QUIET != 0 => number(Class::QuietNan, 0, 0),
             (0xFF, _) => number(Class::SignalingNan, 0, 0),
+            // The bias and the 23 fraction bits: the mantissa is an integer.
             _ => number(Class::Finite, exponent as i32 - 150, u64::from(fraction | 1 << 23)),
         }
     }
@@ -173,6 +176,7 @@ impl FpEnv {
     /// FPRound: packs `mantissa * 2^exponent`; the lowest bit of `mantissa` may be sticky ([`shift_jam`]).
     fn round(&mut self, sign: bool, exponent: i32, mantissa: u128) -> u32 {
         let top = exponent + 127 - mantissa.leading_zeros() as i32;
+        // Flushing looks at the exponent before rounding, and raises Underflow without Inexact (Arm ARM: FPRound).
         if self.flush && top < 1 - SINGLE.bias {
             self.flags |= flag::UNDERFLOW;
             return signed(sign, 0);
@@ -208,14 +212,18 @@ impl FpEnv {
         let (kept, rest, bits) = if shift <= 0 {
             (mantissa << shift.unsigned_abs(), 0, 0)
         } else {
+            // A shift by 128 would overflow; by 127 only the sticky information is left.
             let bits = shift.unsigned_abs().min(127);
             (mantissa >> bits, mantissa & ((1 << bits) - 1), bits)
         };
+        // Before rounding, which is how Arm detects tininess.
         let tiny = top < 1 - format.bias;
         if tiny && rest != 0 {
             self.flags |= flag::UNDERFLOW;
         }
         let up = Self::rounds_up(self.rounding, sign, kept & 1 != 0, rest, bits);
+        // One less than the exponent, because adding the mantissa with its leading one increases it; so does the carry
+        // of rounding up to a power of two.
         let biased = if tiny { 0 } else { (top + format.bias - 1).min(0xFF) as u32 };
         ((biased << format.fraction) + (kept as u32) + u32::from(up), rest != 0)
     }
@@ -223,6 +231,7 @@ impl FpEnv {
     /// The sum of two finite, non-zero values.
     fn sum(&mut self, a: (bool, i32, u128), b: (bool, i32, u128)) -> u32 {
         let align = |(sign, exponent, mantissa): (bool, i32, u128)| {
+            // As far left as leaves room for the carry of a sum, so that the smaller operand loses only sticky bits.
             let shift = mantissa.leading_zeros() - 2;
             (sign, exponent - shift as i32, mantissa << shift)
         };
@@ -233,6 +242,7 @@ impl FpEnv {
             return self.round(big.0, big.1, big.2 + lowered);
         }
         match big.2 - lowered {
+            // An exact zero is positive, except when rounding down (IEEE 754, 6.3).
             0 => signed(self.rounding == Rounding::Down, 0),
             difference => self.round(big.0, big.1, difference),
         }
@@ -349,6 +359,7 @@ impl FpEnv {
         let (addend, a, b) = (self.unpack(addend), self.unpack(a), self.unpack(b));
         let impossible =
             matches!((a.class, b.class), (Class::Infinity, Class::Zero) | (Class::Zero, Class::Infinity));
+        // Infinity times zero is invalid even where a quiet NaN is added (Arm ARM: FPMulAdd).
         if addend.is(Class::QuietNan) && impossible {
             return self.invalid();
         }
@@ -387,6 +398,7 @@ impl FpEnv {
             if quiet_nans_signal || a.is(Class::SignalingNan) || b.is(Class::SignalingNan) {
                 self.flags |= flag::INVALID;
             }
+            // C and V: unordered.
             return 0x3000_0000;
         }
         match order(a).cmp(&order(b)) {

@@ -69,6 +69,7 @@ impl Memory {
     #[inline(always)]
     fn write_data<const N: usize>(&mut self, address: u32, value: [u8; N]) -> bool {
         let offset = address.wrapping_sub(self.ram_base) as usize;
+        // The range extends past the last instruction, so that one comparison of the last byte is enough.
         if (offset + N - 1).wrapping_sub(self.code_start) < self.code_len {
             return false;
         }

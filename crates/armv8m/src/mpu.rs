@@ -29,6 +29,7 @@ impl Region {
     fn first(self) -> u32 {
         self.rbar & !(GRANULE - 1)
     }
+    /// Inclusive; the low bits of RLAR are flags, which the granule covers.
     fn last(self) -> u32 {
         self.rlar | (GRANULE - 1)
     }
@@ -82,6 +83,7 @@ impl Mpu {
 
     /// The part of `span` around `address` with the same permissions.
     pub(crate) fn uniform(&self, address: u32, span: Range<u32>) -> Range<u32> {
+        // A region up to the end of the address space ends at 0 here, which cuts nothing.
         let edges =
             self.regions.iter().filter(|r| r.enabled()).flat_map(|r| [r.first(), r.last().wrapping_add(1)]);
         edges.fold(span, |span, edge| {
@@ -130,6 +132,7 @@ impl Mpu {
 fn region_access(index: usize, region: Region, address: u32, privileged: bool) -> Access {
     let read = privileged || region.rbar & ANY_PRIVILEGE != 0;
     let write = read && region.rbar & READ_ONLY == 0;
+    // A region can take away the permission to execute, but not give it to a Device address.
     let execute = read && region.rbar & XN == 0 && default_map(address).execute;
     Access { read, write, execute, region: Some(index as u8) }
 }

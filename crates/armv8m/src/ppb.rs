@@ -64,10 +64,12 @@ impl Core {
                 self.write_priority_bytes(address, width, value);
             }
             (_, 0xE000_ED28..=0xE000_ED2B) => {
+                // The other bytes are written as zeros, which clear nothing.
                 self.write_ppb_word(address & !3, value << (address % 4 * 8));
             }
             _ => self.write_narrow(address, width, value),
         }
+        // The write may have pended or unmasked an exception.
         self.request_service();
         Ok(())
     }
@@ -99,8 +101,10 @@ impl Core {
         match address {
             DWT_CTRL => DWT_FEATURES | u32::from(self.cycle_counter.enabled),
             DWT_CYCCNT => self.cyccnt(),
+            // ICTR.INTLINESNUM: groups of 32 lines, less one.
             0xE000_E004 => u32::from(self.nvic.interrupts().div_ceil(32)).saturating_sub(1),
             0xE000_E010..=0xE000_E01C => {
+                // SysTick counts lazily, so it has to catch up with this cycle before it is read or written.
                 self.advance_systick();
                 self.systick.read(address - 0xE000_E010)
             }
@@ -141,6 +145,7 @@ impl Core {
 
     /// Starts or stops the counter after a change of CYCCNTENA or TRCENA. It keeps its value.
     pub(crate) fn update_cyccnt(&mut self) {
+        // Read in the old state and written in the new one, so that it keeps its value.
         let value = self.cyccnt();
         self.cycle_counter.running = self.cycle_counter.enabled && self.scb.trace_enabled();
         self.set_cyccnt(value);

@@ -12,6 +12,7 @@ mod ccr {
     pub(super) const DIV_0_TRP: u32 = 1 << 4;
     pub(super) const BFHFNMIGN: u32 = 1 << 8;
     pub(super) const STKOFHFNMIGN: u32 = 1 << 10;
+    /// Bit 18 (BP) reads back as written; there is no branch predictor that it could enable.
     pub(super) const WRITABLE: u32 =
         USERSETMPEND | UNALIGN_TRP | DIV_0_TRP | BFHFNMIGN | STKOFHFNMIGN | 1 << 18;
 }
@@ -32,7 +33,7 @@ const DFSR_BKPT: u32 = 1 << 1;
 /// CPACR bits that exist: coprocessors 10 and 11.
 const CPACR_MASK: u32 = 0x00F0_0000;
 
-/// Cortex-M33 r0p4.
+/// Cortex-M33 r0p4, the processor of the STM32U5.
 const CPUID: u32 = 0x410F_D214;
 /// AIRCR.VECTKEY, without which a write is ignored, and VECTKEYSTAT, which is read in its place.
 const VECTKEY: u32 = 0x05FA;
@@ -64,6 +65,7 @@ pub(crate) struct Scb {
 impl Scb {
     pub(crate) fn new(vtor: u32) -> Self {
         Self {
+            // Bits 6 to 0 of VTOR are RES0.
             vtor: vtor & !0x7F,
             hfsr: 0,
             cfsr: 0,
@@ -185,6 +187,7 @@ impl Core {
             0xD04 => self.write_icsr(value),
             0xD08 => self.scb.vtor = value & !0x7F,
             0xD0C => self.write_aircr(value),
+            // Bit 2, SLEEPDEEP, is kept and does nothing: how deep a device sleeps is decided by its host.
             0xD10 => self.scb.scr = value & (SLEEPONEXIT | SEVONPEND | 1 << 2),
             0xD14 => {
                 self.scb.ccr = value & ccr::WRITABLE | ccr::RESET;
@@ -192,6 +195,7 @@ impl Core {
             }
             offset @ 0xD18..=0xD20 => self.write_system_priorities(offset as u16 - 0xD14, value),
             0xD24 => self.write_shcsr(value),
+            // Fault status bits are cleared by writing ones.
             0xD28 => self.scb.cfsr &= !value,
             0xD2C => self.scb.hfsr &= !value,
             0xD30 => self.scb.dfsr &= !value,
@@ -217,6 +221,8 @@ impl Core {
     fn write_mpu(&mut self, offset: u32, value: u32) {
         self.mpu.write(offset, value);
         self.update_direct();
+        // Decoded code may contain literals that were read without a check; from now on a region can forbid reading
+        // them.
         if self.mpu.enabled() && std::mem::take(&mut self.memory.fold_literals) {
             self.folded_literals_stale = true;
         }
@@ -241,6 +247,7 @@ impl Core {
     fn icsr(&self) -> u32 {
         let pending = self.nvic.highest_pending().map_or(0, |c| u32::from(c.number));
         let bit = |number, at: u32| u32::from(self.nvic.pending.contains(number)) << at;
+        // RETTOBASE: no exception is active but the current one.
         let return_to_base = u32::from(self.nvic.active.only(self.ipsr)) << 11;
         let external = u32::from(self.nvic.external_pending()) << 22;
         let systems = bit(number::SYSTICK, 26) | bit(number::PENDSV, 28) | bit(number::NMI, 31);
@@ -248,6 +255,7 @@ impl Core {
     }
 
     fn write_icsr(&mut self, value: u32) {
+        // Setting and clearing in one write is UNPREDICTABLE; here clearing wins.
         let changes = [
             (31, number::NMI, true),
             (28, number::PENDSV, true),
@@ -269,6 +277,7 @@ impl Core {
             return;
         }
         self.nvic.prigroup = (value >> 8 & 7) as u8;
+        // SYSRESETREQ: the host resets, because peripherals are reset with the processor.
         self.reset_requested |= value & 1 << 2 != 0;
     }
 
@@ -278,6 +287,8 @@ impl Core {
 
     fn write_system_priorities(&mut self, first: u16, value: u32) {
         for (number, byte) in (first..).zip(value.to_le_bytes()) {
+            // Reserved exceptions and SecureFault (7), which a processor without security does not have, have no
+            // priority.
             let exists = !matches!(number, 7..=10 | 13);
             self.nvic.set_priority_byte(number, if exists { byte } else { 0 });
         }
@@ -307,7 +318,8 @@ impl Core {
     }
 }
 
-/// The identification registers of a Cortex-M33 with DSP and single-precision floating point.
+/// The identification registers of a Cortex-M33 with DSP and single-precision floating point, for code that detects
+/// features at run time.
 fn identification(offset: u32) -> u32 {
     match offset {
         0xD40 => 0x0000_0030, // ID_PFR0

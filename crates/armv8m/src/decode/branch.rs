@@ -39,6 +39,7 @@ pub(super) fn narrow(context: DecodeContext, h: u32) -> Inst {
 
 /// CBZ and CBNZ.
 pub(super) fn compare_zero(context: DecodeContext, h: u32) -> Inst {
+    // Not signed: CBZ and CBNZ branch forwards only.
     let offset = bits(h, 9, 9) << 6 | bits(h, 7, 3) << 1;
     Inst::of(if bit(h, 11) { Op::Cbnz } else { Op::Cbz })
         .n(bits(h, 2, 0))
@@ -48,8 +49,10 @@ pub(super) fn compare_zero(context: DecodeContext, h: u32) -> Inst {
 /// Branches and miscellaneous control, 32 bits.
 pub(super) fn wide(context: DecodeContext, h: u32, l: u32) -> Inst {
     match bits(l, 14, 12) {
+        // Conditions 14 and 15 do not exist here: their encodings are the control instructions.
         0 | 2 if bits(h, 9, 7) != 7 => conditional(context, h, l),
         0 => control(h, l),
+        // UDF.W.
         2 if bits(h, 10, 4) == 0x7F => Inst::of(Op::Undefined),
         1 | 3 => Inst::of(Op::B).imm(long_target(context, h, l)),
         5 | 7 => Inst::of(Op::Bl).imm(long_target(context, h, l)),

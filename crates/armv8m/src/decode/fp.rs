@@ -37,6 +37,7 @@ fn data(h: u32, l: u32) -> Inst {
     let arithmetic = Inst::of(Op::FpArithmetic).a(what).n(sn(h, l)).m(sm(l));
     let inst = match what {
         9 => UNDEFINED,
+        // Reserved bits of VMOV (immediate).
         14 if l & 0xA0 != 0 => UNDEFINED,
         14 => Inst::of(Op::FpMoveImm).imm(float::expand_immediate(bits(h, 3, 0) << 4 | bits(l, 3, 0))),
         15 => unary(h, l),
@@ -82,6 +83,7 @@ fn extra(h: u32, l: u32) -> Inst {
     let directed = bits(h, 1, 0);
     let inst = match (bit(h, 7), bits(h, 5, 4)) {
         (false, condition) if !op => {
+            // Two bits encode EQ, VS, GE and GT; the opposites are had by exchanging the operands.
             Inst::of(Op::FpSelect).a([0, 6, 10, 12][condition as usize]).n(sn(h, l)).m(m)
         }
         (true, 0) => {
@@ -114,6 +116,7 @@ fn transfer(h: u32, l: u32) -> Inst {
 fn pair(h: u32, l: u32) -> Inst {
     let (t, t2, load) = (bits(l, 15, 12), bits(h, 3, 0), bits(h, 4, 4));
     let m = if bit(l, 8) { bits(l, 3, 0) << 1 } else { sm(l) };
+    // The second of the pair would be S32 or D16.
     let beyond = m == 31 || (bit(l, 8) && bit(l, 5));
     if bits(l, 7, 6) != 0 || !bit(l, 4) || beyond || t == 15 || t2 == 15 || (load == 1 && t == t2) {
         return UNDEFINED;
@@ -127,12 +130,15 @@ fn memory(context: DecodeContext, h: u32, l: u32) -> Inst {
     let double = bit(l, 8);
     let first = if double { bits(l, 15, 12) << 1 } else { sd(h, l) };
     let (p, u, w) = (bit(h, 8), bit(h, 7), bit(h, 5));
+    // D16 to D31 do not exist in this unit.
     if double && bit(h, 6) {
         return UNDEFINED;
     }
     if p && !w {
         return single(context, h, first, if double { 2 } else { 1 }, imm * 4);
     }
+    // An odd number of words is FLDMX or FSTMX, deprecated: it transfers whole registers, but moves the base by the odd
+    // number.
     let count = if double { imm & !1 } else { imm };
     let ascending = !p && u;
     let descending = p && !u && w;

@@ -35,10 +35,12 @@ fn expand(h: u32, l: u32) -> (u32, u8) {
     let byte = packed & 0xFF;
     match packed >> 8 {
         0 => (byte, carry::KEEP),
+        // The replicated forms of a zero byte are UNPREDICTABLE; here they are zero.
         1 => (byte << 16 | byte, carry::KEEP),
         2 => (byte << 24 | byte << 8, carry::KEEP),
         3 => (byte << 24 | byte << 16 | byte << 8 | byte, carry::KEEP),
         _ => {
+            // The top bit is not encoded: it is always one.
             let value = (packed & 0x7F | 0x80).rotate_right(packed >> 7);
             (value, if bit(value, 31) { carry::SET } else { carry::CLEAR })
         }
@@ -77,6 +79,8 @@ fn stack_immediate(code: u8, n: u32, set: bool, value: u32) -> Inst {
 
 fn immediate(code: u8, n: u32, value: u32) -> Inst {
     match code {
+        // BIC, ORN and SUB become AND, ORR and ADD of the complement, which the hot loop executes with fewer
+        // operations.
         alu::AND => Inst::of(Op::AndImm).imm(value),
         alu::BIC => Inst::of(Op::AndImm).imm(!value),
         alu::ORR if n == 15 => Inst::of(Op::MovImm).imm(value),
@@ -95,6 +99,7 @@ fn immediate_flags(code: u8, n: u32, value: u32) -> Inst {
     match code {
         alu::ORR if n == 15 => Inst::of(Op::MovImmS).imm(value),
         alu::ORN if n == 15 => Inst::of(Op::MovImmS).imm(!value),
+        // SUB stays SUB here: an addition of the complement would have another carry for zero.
         alu::ADD => Inst::of(Op::AddImmS).imm(value),
         alu::SUB => Inst::of(Op::SubImmS).imm(value),
         alu::RSB => Inst::of(Op::RsbImmS).imm(value),
@@ -127,6 +132,7 @@ fn add_wide(context: DecodeContext, d: u32, n: u32, code: u8, imm: u32) -> Inst 
     match (d, n) {
         (13, 13) => Inst::of(Op::SpAluImm).d(13).n(13).a(u32::from(code)).imm(imm),
         (13, _) => Inst::of(Op::Undefined),
+        // ADR: PC is known when decoding, so this is a constant.
         (_, 15) => Inst::of(Op::MovImm).d(d).imm(context.literal_base().wrapping_add(signed)),
         _ => Inst::of(Op::AddImm).d(d).n(n).imm(signed),
     }
@@ -137,6 +143,7 @@ fn saturate(h: u32, l: u32) -> Inst {
     let (n, d) = (bits(h, 3, 0), bits(l, 11, 8));
     let amount = bits(l, 14, 12) << 2 | bits(l, 7, 6);
     let unsigned = bit(h, 7);
+    // SSAT encodes its width less one, USAT its width.
     let width = bits(l, 4, 0) + u32::from(!unsigned);
     if n == 13 || n == 15 {
         return Inst::of(Op::Undefined);
@@ -158,6 +165,7 @@ fn bit_field(h: u32, l: u32) -> Inst {
         if last < low || n == 13 {
             return Inst::of(Op::Undefined);
         }
+        // 64 bits, since a field may be the whole word.
         let mask = ((2u64 << (last - low)) - 1) as u32;
         let op = if n == 15 { Op::Bfc } else { Op::Bfi };
         return Inst::of(op).d(d).n(n).k(low).imm(mask);

@@ -91,6 +91,7 @@ fn exclusive_or_table(context: DecodeContext, h: u32, l: u32) -> Inst {
     let size = u32::from([kind::BYTE, kind::HALF, kind::WORD, kind::WORD][(op3 & 3) as usize]);
     match (bit(h, 4), op3) {
         (true, 0 | 1) => table(context, n, d, op3),
+        // With and without acquire, which is the same where every access is in program order.
         (true, 4 | 5 | 12..=14) => Inst::of(Op::LoadExclusive).d(t).n(n).a(size),
         (true, 8..=10) => Inst::of(Op::LoadOrdered).d(t).n(n).a(size),
         (false, 4 | 5 | 12..=14) => Inst::of(Op::StoreExclusive).d(d).m(t).n(n).a(size),
@@ -116,6 +117,7 @@ pub(super) fn single(context: DecodeContext, h: u32, l: u32) -> Inst {
     if !known || (!load && (n == 15 || t == 15)) {
         return Inst::of(Op::Undefined);
     }
+    // Loads of bytes and halfwords to PC are preload hints (PLD, PLI).
     if load && t == 15 && what != 2 {
         return Inst::of(Op::Nop);
     }
@@ -181,9 +183,11 @@ fn indexed(what: u32, t: u32, n: u32, load: bool, l: u32) -> Inst {
     let (p, u, w) = (bit(l, 10), bit(l, 9), bit(l, 8));
     let imm = if u { bits(l, 7, 0) } else { bits(l, 7, 0).wrapping_neg() };
     match (p, u, w) {
+        // LDRT, STRT and variants: unprivileged, which `k` says.
         (true, true, false) => general_form(what, load, mode::OFFSET).k(1).imm(imm),
         (true, false, false) => offset(what, t, n, load, imm),
         (false, _, false) => Inst::of(Op::Undefined),
+        // Writeback to the register that is transferred is UNPREDICTABLE.
         _ if n == t => Inst::of(Op::Undefined),
         _ => general_form(what, load, if p { mode::PRE } else { mode::POST }).imm(imm),
     }

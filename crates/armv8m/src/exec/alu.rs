@@ -8,6 +8,7 @@ use crate::state::Core;
 fn add_with_carry(x: u32, y: u32, carry_in: bool) -> (u32, bool, u32) {
     let wide = u64::from(x) + u64::from(y) + u64::from(carry_in);
     let sum = wide as u32;
+    // Overflow: the sum has another sign than both operands.
     (sum, wide >> 32 != 0, (x ^ sum) & (y ^ sum))
 }
 
@@ -34,6 +35,7 @@ fn shift_c(value: u32, kind: u8, amount: u32, carry_in: bool) -> (u32, bool) {
             ((wide >> 1) as u32, wide & 1 != 0)
         }
         _ => {
+            // A multiple of 32 leaves the value as it is, but still copies bit 31 to the carry.
             let rotated = value.rotate_right(amount & 31);
             (rotated, rotated >> 31 != 0)
         }
@@ -74,6 +76,7 @@ impl Core {
         let difference = x.wrapping_sub(y);
         self.flags.n = difference;
         self.flags.z = difference;
+        // C is "no borrow": the carry of x + NOT y + 1.
         self.flags.c = x >= y;
         self.flags.v = (x ^ y) & (x ^ difference);
         difference
@@ -90,8 +93,10 @@ impl Core {
             alu::EOR => (x ^ y, carry, old.v),
             alu::ADD => add_with_carry(x, y, false),
             alu::ADC => add_with_carry(x, y, old.c),
+            // Subtractions are additions of the complement, so that C means "no borrow".
             alu::SBC => add_with_carry(x, !y, old.c),
             alu::SUB => add_with_carry(x, !y, true),
+            // RSB: the operands are exchanged.
             _ => add_with_carry(!x, y, true),
         };
         if set {
@@ -141,6 +146,7 @@ impl Core {
             Op::SpAluImm => (i.imm, i.k != 0),
             _ => (shift_c(self.reg(i.m), i.s, u32::from(i.k), self.flags.c).0, i.imm != 0),
         };
+        // If SP would pass its limit, the instruction has not completed and its flags do not count.
         let old = self.flags;
         let value = self.alu(i.a, self.r[13], operand, false, set);
         self.move_sp(value).inspect_err(|_| self.flags = old)

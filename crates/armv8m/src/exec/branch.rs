@@ -5,7 +5,8 @@ use crate::fault::Event;
 use crate::op::{Inst, Op};
 use crate::state::Core;
 
-/// In handler mode, a BX or a load of PC with a target from here on is an exception return.
+/// In handler mode, a BX or a load of PC with a target from here on is an exception return. In thread mode it is a
+/// branch like any other, which then faults because nothing there is executable.
 const EXC_RETURN_MIN: u32 = 0xFF00_0000;
 
 impl Core {

@@ -75,6 +75,7 @@ impl Core {
         let base = if i.s != 0 { 0 } else { self.reg(i.n) };
         let halves =
             |low: u32, high: u32| base.wrapping_add(low) & 0xFFFF | (base >> 16).wrapping_add(high) << 16;
+        // In the order of the encoding: SXTAH, UXTAH, SXTAB16, UXTAB16, SXTAB, UXTAB.
         let value = match i.a {
             0 => base.wrapping_add(rotated as i16 as u32),
             1 => base.wrapping_add(rotated & 0xFFFF),
@@ -90,6 +91,7 @@ impl Core {
         let (n, m) = (self.reg(i.n), self.reg(i.m));
         let unsigned = i.s & prefix::UNSIGNED != 0;
         let bits = if matches!(i.a, parallel::ADD8 | parallel::SUB8) { 8 } else { 16 };
+        // ASX and SAX combine each half with the other half of Rm.
         let exchanged = !matches!(i.a, parallel::ADD8 | parallel::ADD16 | parallel::SUB8 | parallel::SUB16);
         let (mut value, mut ge) = (0, 0);
         for index in 0..32 / bits {
@@ -109,6 +111,7 @@ impl Core {
             }
             value |= (finish(exact, bits, i.s) as u32 & ((1 << bits) - 1)) << (index * bits);
         }
+        // The saturating and halving forms leave GE as it is.
         if i.s & (prefix::SATURATE | prefix::HALVE) == 0 {
             self.ge = ge;
         }
@@ -124,6 +127,7 @@ impl Core {
 
     fn saturating_add(&mut self, i: &Inst) {
         let (m, n) = (i64::from(self.reg(i.m) as i32), i64::from(self.reg(i.n) as i32));
+        // QDADD and QDSUB double Rn first, which may saturate, too, and then sets Q.
         let n = if i.a & 1 != 0 { self.saturate(2 * n) } else { n };
         let value = self.saturate(if i.a & 2 != 0 { m - n } else { m + n });
         self.set_reg(i.d, value as u32);
@@ -145,6 +149,7 @@ impl Core {
     fn accumulate(&mut self, i: &Inst, product: i64) {
         let base = if i.a == 15 { 0 } else { i64::from(self.reg(i.a) as i32) };
         let exact = base + product;
+        // An overflow of the accumulation sets Q, but the result wraps (Arm ARM: SMLABB and similar).
         self.q |= i32::try_from(exact).is_err();
         self.set_reg(i.d, exact as u32);
     }
@@ -187,6 +192,7 @@ impl Core {
         let product = i64::from(self.reg(i.n) as i32) * i64::from(self.reg(i.m) as i32);
         let base = if i.a == 15 { 0 } else { i64::from(self.reg(i.a) as i32) << 32 };
         let sum = if i.s == 6 { base.wrapping_sub(product) } else { base.wrapping_add(product) };
+        // Half of the word that is discarded.
         let rounded = if i.k & 1 != 0 { sum.wrapping_add(0x8000_0000) } else { sum };
         self.set_reg(i.d, (rounded >> 32) as u32);
     }

@@ -7,17 +7,20 @@ use crate::float::{FpEnv, Rounding, directed, negate};
 use crate::op::{Inst, Op, fp, mode};
 use crate::state::Core;
 
-/// FPSCR's cumulative exception flags.
+/// FPSCR's cumulative exception flags: IOC, DZC, OFC, UFC, IXC and, apart from them, IDC in bit 7.
 const FLAGS: u32 = 0x9F;
 /// FPSCR's condition flags.
 const CONDITIONS: u32 = 0xF000_0000;
 
 #[inline(never)]
 pub(super) fn execute(core: &mut Core, bus: &mut dyn Bus, i: &Inst) -> Result<(), Event> {
+    // First: it may raise NOCP, and it saves a lazily preserved context, which is still in the registers (Arm ARM:
+    // ExecuteFPCheck).
     core.execute_fp_check()?;
     match i.op {
         Op::FpArithmetic => core.fp_arithmetic(i),
         Op::FpMove => {
+            // VMOV, VABS and VNEG, by `a`; the remainder only shows the compiler that the index is in range.
             let value = core.s(i.m);
             core.set_s(i.d, [value, value & 0x7FFF_FFFF, negate(value)][(i.a % 3) as usize]);
         }
@@ -106,6 +109,7 @@ impl Core {
             return self.set_s(i.d, value);
         }
         let half = self.with_env(|env| env.single_to_half(m));
+        // The other half of the destination keeps its value (Arm ARM: VCVTB, VCVTT).
         self.set_s(i.d, self.s(i.d) & !(0xFFFF << at) | half << at);
     }
 
@@ -133,6 +137,7 @@ impl Core {
 
     fn fp_convert_fixed(&mut self, i: &Inst) {
         let (value, width, unsigned) = (self.s(i.d), u32::from(i.k), i.a != 0);
+        // Only the low `width` bits count; they are extended by their sign or by zeros.
         let spare = 64 - width;
         let integer = i64::from(value) << spare;
         let integer = if unsigned { (integer as u64 >> spare) as i64 } else { integer >> spare };
@@ -176,6 +181,7 @@ impl Core {
 
     fn fp_address(&self, i: &Inst) -> Result<u32, Event> {
         let address = if i.s == mode::LITERAL { i.imm } else { self.reg(i.n).wrapping_add(i.imm) };
+        // Even with CCR.UNALIGN_TRP clear (Arm ARM: VLDR, VSTR).
         require_aligned(address, 4)?;
         Ok(address)
     }
@@ -211,6 +217,7 @@ impl Core {
 
     /// The lowest address of a multiple transfer and the base register's new value; SP is checked against its limit.
     fn fp_span(&self, i: &Inst) -> Result<(u32, u32), Event> {
+        // With PC as base `imm` is the address. There is no writeback then, so `end` does not matter.
         let base = if i.m != 0 { i.imm } else { self.reg(i.n) };
         let end = if i.a != 0 { base.wrapping_sub(i.imm) } else { base.wrapping_add(i.imm) };
         if i.n == 13 && i.s != 0 {
@@ -222,6 +229,7 @@ impl Core {
     }
 
     fn fp_load_multiple(&mut self, bus: &mut dyn Bus, i: &Inst) -> Result<(), Event> {
+        // An interrupted transfer starts again from its first register, which the manual allows (Arm ARM: EPSR.ICI).
         self.ici = 0;
         let (start, end) = self.fp_span(i)?;
         self.fp_read(bus, i, start)?;
@@ -232,6 +240,7 @@ impl Core {
     }
 
     fn fp_store_multiple(&mut self, bus: &mut dyn Bus, i: &Inst) -> Result<(), Event> {
+        // As for loads: the words written before the interruption are written again.
         self.ici = 0;
         let (start, end) = self.fp_span(i)?;
         self.fp_write(bus, i, start)?;

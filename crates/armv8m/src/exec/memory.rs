@@ -33,6 +33,7 @@ impl Core {
             }
             _ => Addressing { address: i.imm, writeback: None },
         };
+        // Before the access, which must not be made if SP would pass its limit.
         match access.writeback {
             Some(sp) if i.n == 13 => self.check_limit(sp)?,
             _ => {}
@@ -76,6 +77,8 @@ impl Core {
             return Err(Event::UNALIGNED);
         }
         let value = self.read_as(bus, i, access.address)?;
+        // After the read, so that a fault leaves the base as it was; before a branch, which may be an exception return
+        // that unstacks from the new SP.
         self.write_back(i, &access);
         if i.d == 15 {
             return self.branch_exchange(value);
@@ -96,6 +99,7 @@ impl Core {
             Width::Half => self.write_half(bus, access.address, value)?,
             Width::Word => self.write_word(bus, access.address, value)?,
         }
+        // After the write, so that the instruction can be restarted if that faults.
         self.write_back(i, &access);
         Ok(())
     }
@@ -104,6 +108,7 @@ impl Core {
     pub(super) fn load_dual(&mut self, bus: &mut dyn Bus, i: &Inst) -> Result<(), Event> {
         let access = self.addressing(i)?;
         require_aligned(access.address, 4)?;
+        // Both reads come first: the second one may fault, and the base may be a destination.
         let low = self.read_word(bus, access.address)?;
         let high = self.read_word(bus, access.address.wrapping_add(4))?;
         self.write_back(i, &access);
@@ -125,6 +130,7 @@ impl Core {
     /// The registers of `list` that remain to be transferred, and the bytes that were transferred before an interrupt
     /// (ICI).
     fn remaining(&mut self, list: u32) -> (u32, u32) {
+        // ICI is the first register that is still to be transferred; 0 means that nothing was interrupted.
         let from = std::mem::take(&mut self.ici);
         let rest = list & !((1 << from) - 1);
         (rest, (list & !rest).count_ones() * 4)
@@ -144,6 +150,7 @@ impl Core {
             let register = list.trailing_zeros();
             values[register as usize & 15] = self.read_word(bus, address)?;
             address = address.wrapping_add(4);
+            // Clears the lowest bit that is set: registers go to ascending addresses.
             list &= list - 1;
         }
         Ok(())
@@ -178,6 +185,7 @@ impl Core {
         let base = self.reg(i.n);
         let length = i.imm.count_ones() * 4;
         let (start, end) = spans(base, length, i.a != 0);
+        // Only a new value of SP is checked, and before any access.
         if i.n == 13 && i.s != 0 {
             self.check_limit(end)?;
         }
@@ -208,9 +216,11 @@ impl Core {
     #[inline(never)]
     pub(super) fn push(&mut self, bus: &mut dyn Bus, i: &Inst) -> Result<(), Event> {
         let sp = self.r[13].wrapping_sub(i.imm.count_ones() * 4);
+        // Before the first store: nothing may be written below the limit.
         self.check_limit(sp)?;
         let (rest, done) = self.remaining(i.imm);
         self.write_list(bus, sp.wrapping_add(done), rest)?;
+        // Last, so that after a fault PUSH can be restarted.
         self.r[13] = sp;
         Ok(())
     }
@@ -223,6 +233,7 @@ impl Core {
         let (rest, done) = self.remaining(i.imm);
         let mut values = [0; 16];
         self.read_list(bus, sp.wrapping_add(done), rest, &mut values)?;
+        // Before the registers: a loaded PC may be an exception return, which unstacks from the new SP.
         self.r[13] = end;
         self.commit_list(rest, &values)
     }
@@ -264,10 +275,12 @@ impl Core {
 
     /// Stores only if the local monitor has tagged the address; the status register is 0 if it stored, else 1.
     fn store_exclusive(&mut self, bus: &mut dyn Bus, i: &Inst, address: u32) -> Result<(), Event> {
+        // An implementation may tag a larger granule, but code can rely on the exact address only.
         let tagged = self.monitor == Some(address);
         if tagged {
             self.write_ordered(bus, i.a, address, self.reg(i.m))?;
         }
+        // Any store-exclusive leaves the monitor open, also one that did not store (Arm ARM: local monitor).
         self.monitor = None;
         self.set_reg(i.d, u32::from(!tagged));
         Ok(())

@@ -35,6 +35,8 @@ pub(super) fn execute(core: &mut Core, i: &Inst) {
             core.set_reg(i.d, value);
         }
         Op::Sev => core.event_register = true,
+        // An event before the WFE ends it at once, so that no wake-up is lost between a test and the WFE (Arm ARM:
+        // WFE).
         Op::Wfe if core.event_register => core.event_register = false,
         Op::Wfe => core.enter_sleep(Sleep::ForEvent),
         Op::Wfi => core.enter_sleep(Sleep::ForInterrupt),
@@ -105,6 +107,7 @@ impl Core {
         match register {
             sysm::MSP => self.set_msp(value),
             sysm::PSP => self.set_psp(value),
+            // Bits 2 to 0 of the limits are RES0.
             sysm::MSPLIM => self.msplim = value & !7,
             sysm::PSPLIM => self.psplim = value & !7,
             sysm::PRIMASK => self.primask = value & 1 != 0,
@@ -114,6 +117,7 @@ impl Core {
             sysm::CONTROL => self.set_control(value & 7),
             _ => return,
         }
+        // The masks decide the execution priority; stack pointers and limits do not.
         if register >= sysm::PRIMASK {
             self.update_priority();
         }

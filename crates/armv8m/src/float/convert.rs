@@ -13,6 +13,7 @@ impl FpEnv {
         match a.class {
             Class::QuietNan | Class::SignalingNan => self.process_nan(a),
             Class::Infinity | Class::Zero => flushed(a),
+            // It has no fraction bits.
             Class::Finite if a.exponent >= 0 => bits,
             Class::Finite => {
                 let (magnitude, inexact) = integral(a, 0, rounding);
@@ -55,6 +56,7 @@ impl FpEnv {
         };
         let value = if a.sign { -(magnitude as i128) } else { magnitude as i128 };
         let clamped = value.clamp(low, high);
+        // A value that saturates is Invalid, and not Inexact as well (Arm ARM: FPToFixed).
         if clamped != value {
             self.flags |= flag::INVALID;
         } else if inexact {
@@ -76,7 +78,9 @@ impl FpEnv {
         let (sign, exponent, fraction) = (half & 0x8000 != 0, half >> 10 & 0x1F, half & 0x3FF);
         match (exponent, fraction) {
             (0, 0) => signed(sign, 0),
+            // A denormal, which FPSCR.FZ does not flush in this format; -24 is the exponent of its last place.
             (0, _) => self.widened(sign, -24, fraction),
+            // With FPSCR.AHP there are neither infinities nor NaNs, and exponent 31 is like any other.
             (0x1F, 0) if !self.alternative_half => signed(sign, INFINITY),
             (0x1F, _) if !self.alternative_half => {
                 if fraction & 0x200 == 0 {
@@ -119,6 +123,7 @@ impl FpEnv {
     fn narrowed(&mut self, a: Number) -> u32 {
         let (magnitude, inexact) = self.pack(&HALF, a.sign, a.exponent, a.mantissa.into());
         let limit = if self.alternative_half { 0x8000 } else { 0x7C00 };
+        // The alternative format has no infinity to overflow to: the result saturates and is Invalid.
         if magnitude >= limit && self.alternative_half {
             self.flags |= flag::INVALID;
             return 0x7FFF;
@@ -139,8 +144,10 @@ fn integral(a: Number, fraction: i32, rounding: Rounding) -> (u128, bool) {
     let exponent = a.exponent + fraction;
     let mantissa = u128::from(a.mantissa);
     if exponent >= 0 {
+        // Beyond 96 the shift would lose bits; the value is out of every range already.
         return (mantissa << exponent.min(96), false);
     }
+    // After 100 places nothing of the mantissa is left, so that a longer shift changes nothing.
     let bits = exponent.unsigned_abs().min(100);
     let (whole, rest) = (mantissa >> bits, mantissa & ((1 << bits) - 1));
     let up = FpEnv::rounds_up(rounding, a.sign, whole & 1 != 0, rest, bits);
