@@ -239,6 +239,7 @@ impl Board {
             return;
         }
         let Pin { port, pin } = which;
+        // Read before and after: an output that drives the pin hides the change, and then there is no edge.
         let was = self.pin(port, pin, now);
         self.signal(gpio::base(port), &BoardSignal::Pin { pin, level }, now);
         if self.pin(port, pin, now) != was {
@@ -264,6 +265,7 @@ impl Board {
             self.mapped[index].peripheral.reset(&mut context);
             self.update(index);
         }
+        // Any of the registers may select the clock of a serial port.
         self.clock_serial_ports(now);
         true
     }
@@ -282,6 +284,7 @@ impl Board {
                 Step::Link { channel, address, words } => self.link(channel, address, words, memory),
                 step @ Step::Move { .. } => self.move_item(step, memory, now),
             }
+            // After each step, because it may have changed the requests that the next one depends on.
             self.update(self.controller);
         }
     }
@@ -392,9 +395,11 @@ impl Board {
         let MappedPeripheral { base, peripheral, .. } = &mut self.mapped[index];
         let mut context = Context { now, bytes, events: &mut self.events, driven: &mut self.driven };
         peripheral.advance(&mut context);
+        // After time has passed for it, so that the access sees the state of this cycle.
         let result = what(peripheral.as_mut(), (address - *base) & !3, &mut context);
         self.update(index);
         self.apply_driven_pins(now);
+        // Only pins change selects, and each change of a pin is an event.
         if self.events.len() > first && !self.selects.is_empty() {
             self.update_selects(first, now);
         }
@@ -402,6 +407,7 @@ impl Board {
     }
 
     fn find(&self, address: u32) -> Option<usize> {
+        // The peripherals are sorted by address.
         let index = self.mapped.partition_point(|mapped| mapped.base <= address).checked_sub(1)?;
         (address - self.mapped[index].base < self.mapped[index].size).then_some(index)
     }
@@ -450,6 +456,8 @@ impl Board {
         let mut state = State { next_event: peripheral.next_event(), ..State::default() };
         peripheral.interrupts(&mut state.lines);
         peripheral.requests(&mut state.requests);
+        // Most accesses change neither lines, requests nor the next event: then the sums over all peripherals stay as
+        // they are.
         if state != self.states[index] {
             self.states[index] = state;
             self.requests =

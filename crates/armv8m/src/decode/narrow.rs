@@ -10,7 +10,7 @@ pub(super) fn decode(context: DecodeContext, h: u32) -> Inst {
         0x10 => data_processing(context, h),
         0x11 => special(context, h),
         0x12..=0x27 => narrow_memory::decode(context, h),
-        // ADR is a constant once PC is known; ADD to SP comes next.
+        // ADR: PC is known when decoding, so this is a constant.
         0x28..=0x29 => Inst::of(Op::MovImm).d(bits(h, 10, 8)).imm(context.literal_base() + bits(h, 7, 0) * 4),
         0x2A..=0x2B => Inst::of(Op::AddImm).d(bits(h, 10, 8)).n(13).imm(bits(h, 7, 0) * 4),
         0x2C..=0x2F => miscellaneous(context, h),

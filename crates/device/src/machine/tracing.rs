@@ -36,6 +36,7 @@ impl Machine {
 
     /// A call is about to be executed.
     pub(super) fn trace_call(&mut self, slot: u32, registers: [u32; 4]) {
+        // First, so that the entries are in the order of time.
         self.trace_exceptions();
         let (Some(tracing), Some(call)) = (&mut self.tracing, Call::from_slot(slot)) else { return };
         let memory = |address: u32, into: &mut [u8]| self.cpu.read_memory(address, into);
@@ -48,6 +49,7 @@ impl Machine {
         let Some(tracing) = &mut self.tracing else { return };
         let Some(begun) = tracing.call.take() else { return };
         let memory = |address: u32, into: &mut [u8]| self.cpu.read_memory(address, into);
+        // Only a call that was accepted has written results; otherwise old memory would be shown.
         let okay = status == Some(abi::Status::Okay);
         let results =
             if okay { decode::results(begun.call, begun.registers, &memory) } else { Fields::new() };

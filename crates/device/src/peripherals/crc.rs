@@ -69,6 +69,7 @@ impl Crc {
         if reversal == 0 {
             return data;
         }
+        // A narrow write is reversed as a whole where the unit of reversal is wider.
         let unit = [0, 8, 16, 32][reversal].min(bits);
         let ones = u32::MAX >> (32 - unit);
         (0..bits).step_by(unit as usize).fold(0, |turned, at| {
@@ -105,6 +106,7 @@ impl Peripheral for Crc {
     fn write(&mut self, offset: u32, write: RegisterWrite, _context: &mut Context<'_>) {
         match offset {
             DR => {
+                // The width of the access decides how many bits are fed (RM0456, CRC_DR).
                 let bits = write.mask.count_ones();
                 let data = write.ones() >> write.mask.trailing_zeros();
                 self.feed(self.turned(data, bits), bits);

@@ -66,7 +66,7 @@ const LINK_ADDRESS: u32 = 0xFFFC;
 /// Two registers only some channels have.
 const TWO_DIMENSIONS: std::ops::Range<usize> = 12..16;
 
-/// Interrupt line of a channel.
+/// Interrupt line of a channel. There are two blocks of lines: 29 to 36, and 80 to 87.
 const fn line(channel: usize) -> u16 {
     if channel < 8 { 29 + channel as u16 } else { 72 + channel as u16 }
 }
@@ -198,6 +198,7 @@ impl Channel {
             return Step::Link { channel, address: self.list | self.link & LINK_ADDRESS, words };
         }
         let control = self.transfer[0];
+        // Code 3 is reserved.
         let bytes = |code: u32| 1 << (code & 3).min(2);
         let (source_bytes, destination_bytes) = (bytes(control), bytes(control >> DEST_WIDTH_AT));
         let packed = control & PACKING != 0;
@@ -208,6 +209,7 @@ impl Channel {
             source: self.source,
             source_bytes,
             source_moves: control & SINC != 0,
+            // At the end of a block there may be less to read than an item holds.
             reads: times(source_bytes).min(((self.block & BNDT) / source_bytes).max(1)),
             destination: self.destination,
             destination_bytes,
@@ -227,8 +229,10 @@ impl Channel {
         let before = self.block & BNDT;
         let left = before.saturating_sub(read);
         self.block = self.block & !BNDT | left;
+        // With TCEM 3 only the last block of a list raises events.
         let raises = self.transfer[1] >> TCEM_AT != TCEM_CHANNEL || self.link == 0;
         let half = self.whole / 2;
+        // Once: for the item that crosses the middle.
         if raises && left <= half && before > half {
             self.flags |= HTF;
         }
@@ -251,6 +255,7 @@ impl Channel {
         let link = self.link;
         // A list without a link of its own ends with this item.
         self.link = 0;
+        // Registers that the link does not name keep their values (RM0456, linked lists).
         for (bit, register) in UPDATES {
             let update = Self { link, ..*self }.updates(channel, (bit, register));
             if let Some(word) = update.then(|| words.next()).flatten() {
@@ -289,6 +294,7 @@ impl Dma {
     pub fn next(&mut self, requests: Requests) -> Option<Step> {
         let order = (0..CHANNELS).map(|step| (self.turn + step) % CHANNELS);
         let channel = order.into_iter().find(|channel| self.channels[*channel].is_due(requests))?;
+        // The next search begins behind this channel, so that none starves.
         self.turn = (channel + 1) % CHANNELS;
         Some(self.channels[channel].step(channel))
     }

@@ -46,6 +46,7 @@ impl Exti {
         if pin > 15 || self.port_of(pin) != port {
             return false;
         }
+        // A direction that is not enabled leaves no trace: enabling it later raises nothing.
         let bit = 1 << pin;
         if rising {
             self.rising_pending |= self.rising_enabled & bit;
@@ -74,7 +75,9 @@ impl Peripheral for Exti {
         match offset {
             RTSR1 => self.rising_enabled = write.apply_to(self.rising_enabled, EDGE_LINES),
             FTSR1 => self.falling_enabled = write.apply_to(self.falling_enabled, EDGE_LINES),
+            // A software event counts as a rising edge, whatever is enabled (RM0456, EXTI_SWIER1).
             SWIER1 => self.rising_pending |= write.ones() & EDGE_LINES,
+            // Pending bits are cleared by writing ones.
             RPR1 => self.rising_pending &= !write.ones(),
             FPR1 => self.falling_pending &= !write.ones(),
             EXTICR1..=EXTICR4 => {
@@ -88,6 +91,7 @@ impl Peripheral for Exti {
     }
 
     fn interrupts(&self, lines: &mut Lines) {
+        // Edges stay pending while a line is masked, and raise it when it is unmasked.
         let high = (self.rising_pending | self.falling_pending) & self.interrupts_unmasked & PINS;
         for pin in 0..16 {
             lines.set(FIRST_LINE + pin, high >> pin & 1 == 1);

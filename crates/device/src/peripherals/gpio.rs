@@ -93,6 +93,7 @@ impl Gpio {
     }
 
     fn report_changes(&mut self, outputs: &mut Vec<BoardEvent>) {
+        // What software drives, not what the pin is at: an open-drain output that is pulled low has not changed.
         let levels = self.output & self.outputs();
         let changed = levels ^ self.reported;
         self.reported = levels;

@@ -149,6 +149,7 @@ impl I2c {
 
     fn write_transfer(&mut self, write: RegisterWrite, context: &mut Context<'_>) {
         let requested = write.apply_to(self.transfer, u32::MAX);
+        // START and STOP clear themselves (RM0456, I2C_CR2).
         self.transfer = requested & !(START | STOP);
         if self.control & PE == 0 {
             return;
@@ -166,8 +167,10 @@ impl I2c {
     fn start(&mut self, context: &mut Context<'_>) {
         self.flags = self.flags & !(TC | TCR | TXIS | RXNE) | BUSY | TXE;
         let (address, read) = ((self.transfer >> 1 & 0x7F) as u8, self.reading());
+        // Targets have 7-bit addresses, so that none acknowledges one of ten.
         let ten_bits = self.transfer & ADD10 != 0;
         let chosen = self.targets.iter().position(|target| !ten_bits && target.address() == address);
+        // A repeated start to the same target is still one transfer to it; another target sees the end of its own.
         if chosen != self.chosen {
             self.let_go(context);
         }
@@ -220,6 +223,7 @@ impl I2c {
     }
 
     fn give(&mut self, byte: u8, context: &mut Context<'_>) {
+        // A byte written without TXIS has no place on the bus.
         let Some(index) = self.chosen.filter(|_| self.flags & TXIS != 0) else { return };
         self.flags &= !TXIS;
         self.left -= 1;
@@ -274,6 +278,7 @@ impl Peripheral for I2c {
     }
 
     fn interrupts(&self, lines: &mut Lines) {
+        // TC and TCR share one enable, which is at the bit of TC.
         let complete = if self.flags & (TC | TCR) != 0 { TCIE } else { 0 };
         let raised = self.flags & (TXIS | RXNE | NACKF | STOPF) | complete;
         let enabled = self.control & (TXIE | RXIE | NACKIE | STOPIE | TCIE);

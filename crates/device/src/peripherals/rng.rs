@@ -15,6 +15,7 @@ const DR: u32 = 0x08;
 const CR_RNGEN: u32 = 1 << 2;
 const CR_IE: u32 = 1 << 3;
 const CR_WRITABLE: u32 = 0xFFFF_FFEC;
+/// Reset value (RM0456).
 const CR_RESET: u32 = 0x0080_0D00;
 const SR_DRDY: u32 = 1;
 const LINE: u16 = 94;
@@ -40,6 +41,7 @@ impl Peripheral for Rng {
     fn read(&mut self, offset: u32, _context: &mut Context<'_>) -> u32 {
         match offset {
             CR => self.control,
+            // Always ready: the model draws at once what takes the chip some microseconds.
             SR if self.on() => SR_DRDY,
             DR if self.on() => (self.entropy)(),
             _ => 0,

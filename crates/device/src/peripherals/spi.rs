@@ -197,6 +197,7 @@ impl Spi {
         self.control = write.apply_to(was, CR1_WRITABLE);
         if self.control & SPE == 0 {
             self.control &= !(CSTART | CSUSP);
+            // Switching the controller off flushes both FIFOs (RM0456, SPI_CR1.SPE).
             self.sending.clear();
             self.received.clear();
             (self.flags, self.loaded, self.sent_frames) = (0, 0, 0);
@@ -204,6 +205,7 @@ impl Spi {
             self.control &= !(CSTART | CSUSP);
             self.flags |= SUSP;
         }
+        // With SSOE the controller selects for as long as it is on.
         if !self.by_pin && (was ^ self.control) & SPE != 0 && self.config[1] & SSOE != 0 {
             self.select(self.control & SPE != 0);
         }
@@ -228,12 +230,14 @@ impl Spi {
         while self.control & (SPE | CSTART) == SPE | CSTART && self.config[1] & MASTER != 0 {
             let full = receives && self.received.len() >= self.capacity();
             if full && !lossy {
+                // A controller that waits by itself loses nothing, however long it takes.
                 self.full_until = (!self.waits_for_reader()).then_some(now + FULL_FIFO_DELAY);
                 break;
             }
             if self.frames().is_some_and(|frames| self.sent_frames >= frames) {
                 break;
             }
+            // A transfer that only receives sends zeros.
             let sent = if sends { self.sending.pop_front() } else { Some(0) };
             let Some(sent) = sent else { break };
             let answer = self.device.as_mut().map_or(0, |device| device.exchange(sent));
@@ -309,6 +313,7 @@ impl Peripheral for Spi {
             CR1 => self.write_control(write, context.now),
             // These can be changed while the controller is off only.
             CR2 if !self.is_on() => self.size = write.apply_to(self.size, TSIZE),
+            // CFG1 also while it is on, because its DMA enables may be set then.
             CFG1 | CFG2 if !self.is_on() || offset == CFG1 => {
                 let word = &mut self.config[(offset - CFG1) as usize / 4];
                 *word = write.apply_to(*word, u32::MAX);
@@ -316,6 +321,7 @@ impl Peripheral for Spi {
             IER => self.interrupts = write.apply_to(self.interrupts, 0x3FF),
             IFCR => self.flags &= !(write.ones() & CLEARABLE),
             AUTOCR => self.unmodelled[0] = write.apply_to(self.unmodelled[0], u32::MAX),
+            // A narrow write arrives in its byte lanes; frames start at the lowest.
             TXDR => self.put(write.ones() >> write.mask.trailing_zeros(), context.bytes, context.now),
             CRCPOLY => self.unmodelled[1] = write.apply_to(self.unmodelled[1], u32::MAX),
             UDRDR => self.unmodelled[2] = write.apply_to(self.unmodelled[2], u32::MAX),

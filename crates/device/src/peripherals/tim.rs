@@ -147,6 +147,7 @@ impl Tim {
     /// Ticks from the known count to the next update event. A counter above its reload value goes round by its width.
     fn ticks_to_update(&self) -> u64 {
         let (count, reload) = (u64::from(self.count), u64::from(self.reload.active));
+        // Such a counter has missed the comparison with its reload value and counts to its largest value.
         let top = if count <= reload { reload } else { u64::from(self.kind.max) };
         top - count + 1
     }
@@ -161,6 +162,7 @@ impl Tim {
         if !self.running() {
             return self.count;
         }
+        // `now` is before the next update event, so that this does not wrap.
         self.count.wrapping_add((now.saturating_sub(self.since) / self.tick()) as u32)
     }
 
@@ -227,11 +229,13 @@ impl Tim {
 
     /// One update event at cycle `at`.
     fn update(&mut self, at: Cycles) {
+        // The matches of the period that ends, before the preloads change what is compared.
         self.note_matches(at - 1);
         self.note_overflow();
         self.matched = at;
         self.count = 0;
         self.since = at;
+        // UDIS: the counter starts again, but raises no flag and loads no preload (RM0456, TIMx_CR1).
         if self.control & UDIS != 0 {
             return;
         }
@@ -251,6 +255,7 @@ impl Tim {
 
     /// Skips the whole periods before `now`, which differ in nothing from the one just begun.
     fn skip_periods(&mut self, now: Cycles) {
+        // Only now is the period known: the first event may have loaded another prescaler or reload value.
         let Some(next) = self.next_update() else { return };
         if next <= now {
             let period = next - self.since;
@@ -259,6 +264,7 @@ impl Tim {
     }
 
     fn generate(&mut self, write: RegisterWrite, now: Cycles) {
+        // The bits of the channels this timer has.
         let channels = channel_bit(usize::from(self.kind.channels)) - channel_bit(0);
         self.status |= write.ones() & channels;
         if write.ones() & UG == 0 {
@@ -268,6 +274,7 @@ impl Tim {
         self.since = now;
         if self.control & UDIS == 0 {
             self.load();
+            // URS: an update by software raises no flag (RM0456, TIMx_CR1).
             if self.control & URS == 0 {
                 self.status |= UIF;
             }
@@ -328,9 +335,11 @@ impl Peripheral for Tim {
         match offset {
             CR1 => self.write_control(write, context.now),
             DIER => self.interrupts = write.apply_to(self.interrupts, HALF),
+            // Flags are cleared by writing zeros.
             SR => self.status &= !write.zeros(),
             EGR => self.generate(write, context.now),
             CNT => {
+                // Only for its side effect on `since`: the prescaler keeps its phase.
                 self.rebase(context.now);
                 self.count = write.apply_to(self.count, self.kind.max);
             }

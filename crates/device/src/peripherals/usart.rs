@@ -175,6 +175,7 @@ impl Usart {
         let word = &mut self.settings.control[register];
         *word = write.apply_to(*word, u32::MAX);
         let settings = &self.settings;
+        // Clearing UE ends both directions at once and resets their flags (RM0456, USART_CR1).
         if before.is_on(0) && !settings.is_on(0) {
             self.transmitter = Transmitter::new();
             self.receiver.reset();
@@ -187,6 +188,7 @@ impl Usart {
         if before.has_timeout() != settings.has_timeout() {
             self.receiver.set_timeout(before.has_timeout(), settings, now);
         }
+        // Last: characters begin with the settings as they are now.
         self.receiver.begin(settings, now);
         self.transmitter.begin(settings, now);
     }
@@ -240,6 +242,7 @@ impl Peripheral for Usart {
     }
 
     fn is_steady(&self, offset: u32) -> bool {
+        // Reading RDR takes a character; everything else changes by events alone.
         offset != RDR
     }
 
@@ -253,6 +256,7 @@ impl Peripheral for Usart {
         match offset {
             CR1 | CR2 | CR3 => self.write_control(offset as usize / 4, write, now),
             BRR => {
+                // LPUART1's divider counts 256ths, so that it needs 20 bits.
                 let writable = if settings.low_power { 0xF_FFFF } else { 0xFFFF };
                 settings.baud = write.apply_to(settings.baud, writable);
             }
@@ -266,10 +270,12 @@ impl Peripheral for Usart {
                 self.receiver.clear(write.ones());
                 self.transmitter.clear(write.ones(), write.ones() & TXFECF != 0);
             }
+            // Nine bits, the longest character.
             TDR => self.transmitter.write((write.ones() & 0x1FF) as u16, settings, now),
             PRESC => settings.prescaler = write.apply_to(settings.prescaler, 0xF),
             _ => {}
         }
+        // What the write has made due happens at its cycle, not when the port is next looked at.
         self.advance(context);
     }
 
@@ -280,6 +286,7 @@ impl Peripheral for Usart {
     fn requests(&self, requests: &mut Requests) {
         let (receive, settings) = (self.kind.receive_request, &self.settings);
         let control = settings.control[2];
+        // DDRE masks the request from an error until its flag is cleared (RM0456, USART_CR3).
         let masked = control & DDRE != 0 && self.receiver.has_overrun();
         let receives = control & DMAR != 0 && settings.is_on(0) && !masked;
         let sends = control & DMAT != 0 && settings.is_on(TE);

@@ -128,6 +128,7 @@ impl Lis3dh {
     /// A sensor after power-on: it measures nothing.
     pub fn new(parts: Parts) -> Self {
         let mut registers = [0; 0x40];
+        // All axes enabled, rate 0: power-down (data sheet, default values).
         registers[usize::from(CTRL_REG1)] = 0x07;
         registers[usize::from(WHO_AM_I)] = IDENTITY;
         Self {
@@ -181,6 +182,7 @@ impl Lis3dh {
         }
         // A sample that is not read before the next is overrun.
         self.new = if self.new != 0 || missed > 1 { NEW_DATA | OVERRUN } else { NEW_DATA };
+        // Each sample is evaluated at its own cycle, because generators and clicks count samples.
         for number in samples - missed.min(MAX_SAMPLES) + 1..=samples {
             self.take_one(number, self.since + number * period, period);
         }
@@ -218,6 +220,7 @@ impl Lis3dh {
     fn filter(&mut self, measured: [f64; 3]) -> [f64; 3] {
         let samples = CUT_OFFS[usize::from(self.register(CTRL_REG2) >> 4 & 3)];
         let retained = 1.0 / (1.0 + std::f64::consts::TAU / samples);
+        // The first sample is the reference, so that the filter starts settled.
         let before = self.filter.unwrap_or(measured.map(|value| (value, 0.0)));
         let now: [(f64, f64); 3] = std::array::from_fn(|axis| {
             let (input, output) = before[axis];
@@ -287,6 +290,7 @@ impl Lis3dh {
             let Some(pin) = pin else { continue };
             let raises = self.raises(output);
             let active = reasons.iter().any(|(bit, is_active)| *is_active && raises & bit != 0);
+            // Exclusive or: ACTIVE_LOW inverts the output.
             let level = active != (self.register(CTRL_REG6) & ACTIVE_LOW != 0);
             if level != self.levels[output] {
                 self.levels[output] = level;

@@ -8,7 +8,8 @@ const READ_MODE: u8 = 0x05;
 const WRITE_MODE: u8 = 0x01;
 const SIZE: usize = 1 << 16;
 const PAGE: u16 = 32;
-/// Mode: after the last byte of a page its first comes again; one byte only; the whole memory goes round.
+/// The mode register's bits. Page mode: an access wraps within its page. Neither bit, byte mode: the address stays.
+/// Sequential mode: an access wraps at the end of the memory.
 const PAGED: u8 = 0x80;
 const SEQUENTIAL: u8 = 0x40;
 
@@ -77,6 +78,7 @@ impl SpiDevice for SerialRam {
                 self.mode = byte;
                 0
             }
+            // The address follows the command, its high byte first.
             (Some(READ | WRITE), 2 | 3) => {
                 self.address = self.address << 8 | u16::from(byte);
                 0
@@ -88,6 +90,7 @@ impl SpiDevice for SerialRam {
 
     fn select(&mut self, selected: bool) {
         self.selected = selected;
+        // An edge of chip select in either direction ends the command.
         (self.command, self.at) = (None, 0);
     }
 }

@@ -57,6 +57,7 @@ impl Th02 {
         let Some(at) = self.ready_at.filter(|at| *at <= now) else { return };
         self.ready_at = None;
         self.config &= !START;
+        // Data sheet: temperature = value / 32 - 50 and humidity = value / 16 - 24, left-aligned in 16 bits.
         self.data = if self.config & TEMPERATURE != 0 {
             whole((self.quantities.value("temperature", at) + 50.0) * 32.0, 14) << 2
         } else {
@@ -84,7 +85,7 @@ impl Th02 {
     }
 }
 
-/// `value` as a whole number of `bits` bits.
+/// `value` as a whole number of `bits` bits. One bit more, because `steps` has a sign and this has none.
 fn whole(value: f64, bits: u32) -> u16 {
     steps(value, 1.0, bits + 1).max(0).cast_unsigned() as u16
 }

@@ -143,7 +143,9 @@ fn read_time(text: &str) -> Result<u64, WiringError> {
             _ => return None,
         };
         let (whole, decimals) = number.split_once('.').unwrap_or((number, "0"));
+        // Twelve decimals of a second are picoseconds; more would overflow.
         let scale = 10u128.pow(u32::try_from(decimals.len()).ok().filter(|digits| *digits <= 12)?);
+        // In integers, so that a time is the same cycle on every host.
         let units =
             u128::from(whole.parse::<u64>().ok()?) * scale + u128::from(decimals.parse::<u64>().ok()?);
         let cycles = u64::try_from(units * u128::from(cycles_per_unit) / scale).ok()?;

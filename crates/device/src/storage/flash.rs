@@ -75,6 +75,7 @@ impl Flash {
         wanted.resize(size as usize, ERASED);
         let mut there = vec![ERASED; wanted.len()];
         self.cells.read(start, &mut there)?;
+        // Each start installs; writing only what differs keeps the file untouched.
         if there == wanted { Ok(()) } else { self.cells.write(start, &wanted) }
     }
 
@@ -103,6 +104,7 @@ impl ExternalFlash for Flash {
     }
 
     fn program(&mut self, address: u32, bytes: &[u8]) -> Result<(), FlashFault> {
+        // NOR: programming can clear bits only.
         self.turn(address, |at, old| old & bytes[at], bytes.len()).map_err(|_| FlashFault)
     }
 
@@ -156,6 +158,7 @@ impl Cells {
         if u64::from(address) >= there {
             return Ok(());
         }
+        // What lies beyond the stored bytes is erased already, and the file does not grow by erasing.
         let reaches = (there - u64::from(address)).min(u64::from(length));
         self.write(address, &vec![ERASED; reaches as usize])
     }

@@ -37,6 +37,7 @@ impl Settings {
     }
 
     fn replace(&mut self, network: Option<Network>) -> bool {
+        // Settings count only once they are in the file, because the application expects them after a restart.
         let is_saved = self.file.as_deref().is_none_or(|path| save(path, network.as_ref()));
         if is_saved {
             self.network = network;
@@ -69,6 +70,7 @@ impl Network {
         fits.then_some(network)
     }
 
+    /// In hexadecimal, because both may contain any byte, line ends included.
     fn text(&self) -> String {
         format!("{}\n{}\n", to_hex(&self.ssid), to_hex(&self.password))
     }
@@ -78,6 +80,7 @@ fn save(path: &Path, network: Option<&Network>) -> bool {
     match network {
         Some(network) => write_private(path, &network.text()).is_ok(),
         None => match fs::remove_file(path) {
+            // There was nothing to clear, which is what the application asked for.
             Err(error) => error.kind() == io::ErrorKind::NotFound,
             Ok(()) => true,
         },

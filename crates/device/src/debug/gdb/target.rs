@@ -230,6 +230,7 @@ impl HwWatchpoint for RecordedMachine {
 
 fn watchpoint(address: u32, length: u32, kind: WatchKind) -> Watchpoint {
     Watchpoint {
+        // GDB sends 0 for an expression without a size; it watches one byte then.
         range: address..address.saturating_add(length.max(1)),
         reads: kind != WatchKind::Write,
         writes: kind != WatchKind::Read,
@@ -272,6 +273,7 @@ fn memory_map() -> String {
     let others = [
         region("rom", &ENTRY_PAGE),
         region("ram", &RAM),
+        // The format knows ram, rom and flash only; "ram" lets GDB read and write registers.
         region("ram", &PERIPHERALS),
         region("ram", &(0xE000_0000..0xE010_0000)),
     ];

@@ -24,6 +24,7 @@ pub(super) fn write_all(entries: &Receiver<Entry>, lost: &AtomicU64, outputs: Ve
     loop {
         let entry = match entries.recv_timeout(FLUSH_AFTER) {
             Ok(entry) => entry,
+            // Nothing happens, so that now is the moment for readers of the file to see all of it.
             Err(RecvTimeoutError::Timeout) => {
                 sinks.iter_mut().for_each(Sink::flush);
                 continue;
@@ -31,6 +32,7 @@ pub(super) fn write_all(entries: &Receiver<Entry>, lost: &AtomicU64, outputs: Ve
             Err(RecvTimeoutError::Disconnected) => break,
         };
         last = entry.at;
+        // Before the entry: what was lost lies between it and the one before.
         let gap = loss(entry.at, lost);
         for sink in &mut sinks {
             for entry in gap.iter().chain([&entry]) {
@@ -116,6 +118,7 @@ impl Sink {
                 None
             }
             What::Left(name) => {
+                // The innermost of this name, because exceptions nest.
                 let at = self.open.iter().rposition(|(open, _)| open == name)?;
                 let (name, began) = self.open.remove(at);
                 Some(complete(&name, Lane::Interrupts, (began, entry.at), &[]))
@@ -134,6 +137,7 @@ impl Sink {
             return;
         }
         if self.format == Format::Perfetto {
+            // A handler that has not returned lasts until the end of the trace.
             for (name, began) in std::mem::take(&mut self.open) {
                 self.put(&format!(",\n{}", complete(&name, Lane::Interrupts, (began, at), &[])));
             }
@@ -152,6 +156,7 @@ impl Sink {
 
     fn flush(&mut self) {
         let flushed: io::Result<()> = self.to.flush();
+        // A trace that cannot be written ends, and the device continues without it (D136).
         self.closed |= flushed.is_err();
     }
 }
@@ -232,6 +237,7 @@ fn head(name: &str, lane: Lane) -> String {
 
 /// Microseconds with all the digits a cycle has.
 fn micros(cycles: Cycles) -> String {
+    // A cycle is 1/160 us, 0.00625: five digits are exact.
     let rest = cycles % CYCLES_PER_MICRO * 100_000 / CYCLES_PER_MICRO;
     let text = format!("{}.{rest:05}", cycles / CYCLES_PER_MICRO);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()

@@ -10,6 +10,7 @@ use crate::machine::{DebuggerInput, registers};
 /// Most bytes of memory that a debugger reads or writes at once: far more than one packet holds.
 const MAX_MEMORY: usize = 1 << 16;
 
+/// Part of the format: another numbering is another version of it.
 mod tag {
     pub(super) const ATTACH: u8 = 0;
     pub(super) const DETACH: u8 = 1;
@@ -116,6 +117,7 @@ fn put_both(out: &mut Vec<u8>, first: u32, second: u32) {
 
 fn read_length(from: &mut impl Read) -> Result<u32, RecordingError> {
     let length = take_u32(from)?;
+    // Checked before a replay allocates this much: the file may be damaged.
     let possible = length as usize <= MAX_MEMORY;
     possible.then_some(length).ok_or(RecordingError::Damaged("more bytes than there can be"))
 }
