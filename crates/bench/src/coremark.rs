@@ -140,7 +140,7 @@ fn settings(path: &Path) -> Result<Settings, Error> {
     Ok(Settings {
         device_id,
         image,
-        // Nothing it measures hangs on chance.
+        // Nothing it measures depends on random numbers.
         entropy: Arc::new(|| 1),
         restart: RestartPolicy::default(),
         trace: false,

@@ -38,6 +38,7 @@ pub(crate) fn read(file: &[u8], capacity: Capacity) -> Result<Entries, BundleErr
     let mut entries = Vec::new();
     for header in archive.entries() {
         let header = header.map_err(|_| BundleError::NotZip)?;
+        // Counted while reading, because the number in the directory is a claim.
         if entries.len() == ENTRIES {
             return Err(BundleError::TooManyEntries);
         }
@@ -53,6 +54,7 @@ pub(crate) fn read(file: &[u8], capacity: Capacity) -> Result<Entries, BundleErr
 
 /// Checks that the archive ends with the file, and is not zip64.
 fn check_frame(file: &[u8], archive: &ZipSliceArchive<&[u8]>) -> Result<(), BundleError> {
+    // Bytes behind the archive belong to no entry and are in no hash; another reader might take them for the archive.
     if archive.end_offset() != file.len() as u64 {
         return Err(BundleError::ExtraBytes);
     }
@@ -69,6 +71,7 @@ fn packed<'a>(
 ) -> Result<Packed<'a>, BundleError> {
     let shown = || EntryName::new(header.file_path().as_bytes());
     let name = name(header.file_path().as_bytes()).ok_or_else(|| BundleError::Name(shown()))?;
+    // Nothing could decrypt it, and some readers ignore the flag.
     if header.flags().is_encrypted() || header.flags().has_strong_encryption() || header.flags().is_masked() {
         return Err(BundleError::Encrypted(shown()));
     }
@@ -81,11 +84,13 @@ fn packed<'a>(
     } else {
         capacity.internal_flash.max(capacity.external_flash).into()
     };
+    // A claim, which limits what is decompressed below; the checksum then verifies it.
     let length = header.uncompressed_size_hint();
     if length > most {
         return Err(BundleError::TooLarge(shown(), length));
     }
     let entry = archive.get_entry(header.wayfinder()).map_err(|_| BundleError::NotZip)?;
+    // Readers differ in which of the two names they believe.
     if entry.local_header().file_path().as_bytes() != name.as_bytes() {
         return Err(BundleError::NameMismatch(shown()));
     }
@@ -127,6 +132,7 @@ fn check_contents(entries: &[Packed<'_>], capacity: Capacity) -> Result<(), Bund
         return Err(BundleError::Duplicate(EntryName::new(pair[0].as_bytes())));
     }
     let most = MANIFEST + u64::from(capacity.internal_flash) + u64::from(capacity.external_flash);
+    // Each may be as large as a flash, but not all of them together.
     let all = entries.iter().map(|packed| packed.length as u64).sum();
     if all > most { Err(BundleError::TotalTooLarge(all)) } else { Ok(()) }
 }

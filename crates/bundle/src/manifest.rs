@@ -17,20 +17,24 @@ use crate::{
 pub(crate) fn read(entries: &Entries, capacity: Capacity) -> Result<Bundle, BundleError> {
     let bytes = entries.get(MANIFEST_NAME).ok_or(BundleError::NoManifest)?;
     let outer = OpaqueManifest::decode(bytes.as_slice()).map_err(|error| unreadable(&error))?;
+    // An empty body would decode as a manifest in which every field has its default.
     if outer.body.is_empty() {
         return Err(BundleError::NoBody);
     }
     let body = AppBody::decode(outer.body.as_slice()).map_err(|error| unreadable(&error))?;
     let signed_body = SignedBody::new(outer.signer_id, outer.body, &outer.signature)?;
+    // Before the layers are hashed, since their number is the sender's choice.
     if body.layers.len() > LAYERS {
         return Err(BundleError::TooManyLayers);
     }
     let layers: Vec<Layer> =
         body.layers.iter().map(|reference| layer(reference, entries, capacity)).collect::<Result<_, _>>()?;
+    // An entry without a layer is in no signature: it could be anything.
     check_all_used(&body, entries)?;
     let policies = policies(body)?;
     let (images, external): (Vec<_>, Vec<_>) =
         layers.into_iter().partition(|layer| layer.region.memory == FlashMemory::Internal);
+    // Exactly one: the application starts at the beginning of the internal flash (D152).
     let [image] = <[Layer; 1]>::try_from(images).map_err(|images| BundleError::ImageLayers(images.len()))?;
     if image.region.start != 0 {
         return Err(BundleError::ImageStart(image.region.start));
@@ -45,6 +49,7 @@ fn unreadable(error: &prost::DecodeError) -> BundleError {
 }
 
 fn layer(reference: &AppLayerReference, entries: &Entries, capacity: Capacity) -> Result<Layer, BundleError> {
+    // The keys are not public, so that it could not be run (D152).
     if reference.encrypted_with_key_id != 0 {
         return Err(BundleError::EncryptedLayer(reference.encrypted_with_key_id));
     }
@@ -57,6 +62,7 @@ fn layer(reference: &AppLayerReference, entries: &Entries, capacity: Capacity) -
     let name = hash::hex(&reference.fetch_hash);
     let shown = || EntryName::new(name.as_bytes());
     let bytes = entries.get(&name).ok_or_else(|| BundleError::MissingLayer(shown()))?;
+    // A shorter layer is allowed: the rest of its region is erased (D152).
     if bytes.len() > region.size as usize {
         return Err(BundleError::LayerTooLong { length: bytes.len(), size: region.size });
     }
@@ -76,6 +82,7 @@ fn region(target: Option<&AppLayerRegion>, capacity: Capacity) -> Result<Region,
         Where::InternalFlash(region) => (FlashMemory::Internal, region, capacity.internal_flash),
         Where::ExternalFlash(region) => (FlashMemory::External, region, capacity.external_flash),
     };
+    // Checked: both are 32 bits wide and come from the file.
     if start.checked_add(size).is_none_or(|end| end > capacity) {
         return Err(BundleError::OutsideFlash { memory, start, size, capacity });
     }
@@ -91,6 +98,7 @@ fn check_all_used(body: &AppBody, entries: &Entries) -> Result<(), BundleError> 
 fn check_no_overlap(layers: &[Layer]) -> Result<(), BundleError> {
     let mut spans: Vec<_> =
         layers.iter().map(|layer| (layer.region.start, layer.region.start + layer.region.size)).collect();
+    // Sorted, only neighbours can overlap.
     spans.sort_unstable();
     let overlap = spans.windows(2).any(|pair| pair[1].0 < pair[0].1);
     if overlap { Err(BundleError::RegionsOverlap) } else { Ok(()) }
@@ -122,10 +130,12 @@ fn policies(body: AppBody) -> Result<Policies, BundleError> {
 
 fn check_policies(policies: &Policies) -> Result<(), BundleError> {
     let key = &policies.debug.auth_pubkey;
+    // 4 marks an uncompressed point (SEC 1, 2.3.3).
     if !key.is_empty() && (key.len() != POINT || key[0] != 4) {
         return Err(BundleError::DebugKey(key.len()));
     }
     let (minimum, maximum) = (policies.crash.minimum_restart_ms, policies.crash.maximum_restart_ms);
+    // 0 stands for the default, which yields to the other value (D151).
     if maximum != 0 && minimum > maximum {
         return Err(BundleError::RestartOrder { minimum, maximum });
     }

@@ -197,7 +197,7 @@ impl Gateway {
         }
     }
 
-    /// Pauses, because an error of `accept`, such as too few file descriptors, would come again at once.
+    /// Pauses, because the next `accept` would fail at once with the same error, such as too few file descriptors.
     async fn back_off(&self, error: &io::Error) {
         if let Some(others) = self.failures.admit(Instant::now()) {
             tracing::error!(%error, others, "cannot accept a connection");

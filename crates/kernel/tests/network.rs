@@ -323,7 +323,7 @@ fn a_request_while_the_link_is_closing_reconnects() {
     let handle = device.alloc_u32(setup.network);
     device.call_ok(Call::ReleaseNetwork, &[handle]);
     let again = device.request_network(&setup.centre, 3);
-    assert!(!device.kernel.wants_link(), "the old connection is to be closed first");
+    assert!(!device.kernel.wants_link(), "the old connection should be closed first");
     assert_eq!(device.network_status(again), Some(NetworkStatus::Connecting));
     device.pump();
     assert!(!device.connected && device.kernel.wants_link());

@@ -73,6 +73,7 @@ impl Broker {
     pub fn disconnected(&mut self, connection: u32) {
         let Some(id) = self.clients.remove(&connection).and_then(|client| client.id) else { return };
         let Some(session) = self.sessions.get_mut(&id) else { return };
+        // An older connection that ends late: the session belongs to a newer one.
         if session.client != Some(connection) {
             return;
         }
@@ -155,6 +156,7 @@ impl Broker {
             0xe0 => self.end(connection),
             _ => panic!("MQTT: the relay has no reason to send packet {first:#x}"),
         }
+        // An acknowledgement may have made room in a window, or a client may have found a session with messages.
         self.push();
     }
 
@@ -167,12 +169,14 @@ impl Broker {
         let find = |wanted| properties.iter().find(|(id, _)| *id == wanted).map(|(_, value)| *value);
         let id = body.text();
         let clean = flags & 2 != 0;
+        // Session Expiry Interval on version 5; on 3.1.1 the session persists unless it starts clean.
         let persistent = if version5 { find(0x11).unwrap_or(0) > 0 } else { !clean };
         self.take_over(&id, clean);
         let known = self.sessions.contains_key(&id);
         let session = self.sessions.entry(id.clone()).or_default();
         session.client = Some(connection);
         session.persistent = persistent;
+        // Receive Maximum; 3.1.1 has none, and TCP alone holds the broker back.
         session.receive_maximum = find(0x21).unwrap_or(20).min(20) as usize;
         let client = self.clients.get_mut(&connection).expect("it sent this");
         (client.version5, client.id) = (version5, Some(id.clone()));
@@ -192,6 +196,7 @@ impl Broker {
     fn take_over(&mut self, id: &str, clean: bool) {
         if let Some(older) = self.sessions.get_mut(id).and_then(|session| session.client.take()) {
             if self.clients[&older].version5 {
+                // DISCONNECT with *session taken over*; 3.1.1 has no DISCONNECT from a broker.
                 self.send(older, vec![0xe0, 1, 0x8e]);
             }
             self.end(older);
@@ -258,6 +263,7 @@ impl Broker {
             let filter = body.text();
             codes.push(body.u8() & 3);
             let session = self.session(connection);
+            // Another subscription with the same filter replaces the first (MQTT-3.8.4-3).
             session.filters.retain(|known| *known != filter);
             session.filters.push(filter);
         }
@@ -294,6 +300,7 @@ impl Broker {
             while session.in_flight.len() < session.receive_maximum
                 && let Some(delivery) = session.queue.pop_front()
             {
+                // 0 is no packet identifier.
                 session.next_id = session.next_id % 0xffff + 1;
                 session.in_flight.push((session.next_id, delivery.clone()));
                 ready.push((connection, session.next_id, delivery));

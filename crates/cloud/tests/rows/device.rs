@@ -171,7 +171,7 @@ impl LiveDevice {
         }
     }
 
-    /// Advances the device's clock without waiting; the cloud's goes on as before.
+    /// Advances the device's clock without waiting; the cloud's continues as before.
     pub(crate) fn skip_time(&mut self, span: Duration) {
         self.skipped += span;
         self.step();

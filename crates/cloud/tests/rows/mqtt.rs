@@ -282,7 +282,7 @@ fn without_meaning_on_3_1_1(app: &mut App, broker: &Broker, request: &MqttSubscr
         }
         arrived.push(next);
     }
-    assert!(arrived.contains(&MqttReadableDataType::MessageReceived), "its own message came back");
+    assert!(arrived.contains(&MqttReadableDataType::MessageReceived), "it received its own message");
 }
 
 /// Shows M24, M26, M81, M82, M83, M84, M85, M88, D12.

@@ -399,7 +399,7 @@ fn log_lines_use_whatever_link_there_is_and_wait_where_they_must() {
     let App { mut live, setup, .. } = app;
     live.device.request_network(&setup.centre, 1);
     wait_for_log(&mut live, &mut site, "off line on purpose");
-    // What the cloud has stored, each line once and in order, the application may go on without.
+    // What the cloud has stored, each line once and in order, the application may continue without.
     let mut stored = Vec::new();
     live.run_until("stored", |_| {
         stored = site.runtime.block_on(site.cloud().store().logs(id, 10)).expect("readable");

@@ -31,6 +31,7 @@ fn create(arguments: &CreateArguments) -> Result<(), Failure> {
     let policies = policies(arguments)?;
     let key = arguments.sign.as_deref().map(|path| signing_key("--sign", path)).transpose()?;
     let out = &arguments.out;
+    // Comparing canonical paths, because the same file has many spellings.
     let same =
         out.canonicalize().is_ok_and(|out| arguments.image.canonicalize().is_ok_and(|image| image == out));
     if same {

@@ -62,6 +62,7 @@ async fn run_to_end(arguments: &DeviceArguments, verdict: &mut Verdict) -> Resul
         () = timeline.output().closed() => Ok(Ending::OutputClosed),
     };
     timeline.add(Source::Device, "stopping");
+    // What the device has reported until its end still counts for the verdict.
     for observation in device.stop().await {
         verdict.observe(&observation);
         show_one(&observation, &timeline, &arguments.show);

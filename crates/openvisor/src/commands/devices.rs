@@ -165,6 +165,7 @@ fn expiry(duration: &str) -> Result<Option<i64>, Failure> {
     if duration == "ever" {
         return Ok(None);
     }
+    // A duration of zero would switch logging off while the command says on.
     let millis = timestamp::parse_duration(duration).filter(|millis| *millis > 0);
     let expires = millis.and_then(|millis| wall_millis().checked_add(millis));
     expires.map(Some).ok_or_else(|| {
@@ -176,6 +177,7 @@ fn expiry(duration: &str) -> Result<Option<i64>, Failure> {
 async fn revoke_one(revoke: &RevokeArguments) -> Result<(), Failure> {
     let cloud = CloudData::open(&revoke.cloud.folder, revoke.cloud.account.as_deref()).await?;
     let device = cloud.find_device(&revoke.device).await?;
+    // Asked before anything is changed; the device is found first, so that the question names it.
     if !revoke.yes {
         confirm(&device, revoke.forget)?;
     }
@@ -201,6 +203,7 @@ fn revoked_text(device: &Device, is_new: bool, forgotten: bool, cloud_runs: bool
         (true, false) => "revoked",
         (false, false) => return format!("{} was already revoked", device_title(device)),
     };
+    // The cloud looks once in this interval, and then closes the connection.
     let seconds = PRESENCE_INTERVAL.as_secs() + 1;
     let then = if cloud_runs {
         format!("\n  the running cloud ends its connection within {seconds} seconds")

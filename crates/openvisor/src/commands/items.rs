@@ -94,6 +94,7 @@ async fn remove(kind: Kind, arguments: &KeyArguments) -> Result<(), Failure> {
 fn missing(kind: Kind, key: &str, owner: &ItemOwner) -> Failure {
     let failure = Failure::failed(format!("there is no {} `{key}` of {}", kind.noun(), owner.name()));
     let list = format!("openvisor {} list", kind.command());
+    // A key of the account was looked for; it may well be one of a device, and the other way round.
     if owner.id().is_null() {
         return failure.hint(format!("list them with `{list}`; for those of a device add --device ID|NAME"));
     }

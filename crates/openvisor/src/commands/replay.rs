@@ -55,6 +55,7 @@ pub(super) async fn run(config: ReplayConfig<'_>, verdict: &mut Verdict) -> Resu
     let signals = stop.clone();
     tokio::spawn(async move {
         signals.received().await;
+        // First the flag, then the queues: a thread that is woken from waiting must see that it is over.
         set_stopping.store(true, Ordering::Relaxed);
         stopped.iter().for_each(OutputQueue::stop_waiting);
     });
@@ -78,6 +79,7 @@ pub(super) async fn run(config: ReplayConfig<'_>, verdict: &mut Verdict) -> Resu
         deadline: config.conditions.timeout.map(|limit| Instant::now() + limit),
         verdict: Verdict::new(config.conditions, config.is_factory_test),
     };
+    // It computes without a pause, which a thread of the runtime must not.
     let replayed = tokio::task::spawn_blocking(move || {
         let ending = player.run(&|| is_stopping.load(Ordering::Relaxed));
         (ending, player.verdict)
@@ -115,6 +117,7 @@ impl Player {
             let turn = self.replay.turn();
             self.show();
             if let Turn::Ended(ending) = turn {
+                // A line that was never ended is shown, too.
                 let rest = self.serial.drain();
                 self.show_all(&rest);
                 return result(&self.path, ending, &self.timeline);
@@ -236,6 +239,7 @@ impl LogFrames {
         while let Ok(Some((header, start))) = Header::decode(&self.unread) {
             let end = start + usize::from(header.length);
             let Some(body) = self.unread.get(start..end) else { break };
+            // Log messages belong to no channel.
             if header.channel == 0 && header.kind == to_cloud::LOG {
                 lines.extend(log_text(body));
             }

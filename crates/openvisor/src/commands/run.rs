@@ -151,6 +151,7 @@ async fn show_events(
 ) -> Result<Ending, Failure> {
     loop {
         let event = platform.next().await;
+        // Before it is shown, which may wait for a reader: the verdict does not depend on who reads.
         observe(&event, verdict);
         if matches!(event, PlatformEvent::Device(Observation::Ended)) {
             return Err(Failure::failed(event_output::DEVICE_ENDED));
@@ -199,6 +200,7 @@ async fn show_event(event: &PlatformEvent, timeline: &Timeline, show: &ShowOptio
     if let PlatformEvent::Cloud(EventKind::Log { text, .. })
     | PlatformEvent::Device(Observation::Event(DeviceEvent::TestLog { text })) = event
     {
+        // A newline at the end of a message is not a line of its own.
         let line = stdout_line(io::stdout().is_terminal(), text.strip_suffix(b"\n").unwrap_or(text));
         return output::raw_stdout().send(&line).await;
     }

@@ -13,6 +13,7 @@ impl Expect {
             (Self::Log(pattern), Seen::Log(text)) => pattern.is_in(text),
             (Self::Publish(expected), Seen::Published { topic, payload, qos, retain }) => {
                 filter::matches(&expected.topic, topic)
+                    // What the script does not mention may be anything.
                     && expected.payload.as_ref().is_none_or(|pattern| pattern.is_in(payload))
                     && expected.qos.is_none_or(|wanted| wanted == *qos)
                     && expected.retain.is_none_or(|wanted| wanted == *retain)
@@ -24,6 +25,7 @@ impl Expect {
                     && expected.body.as_ref().is_none_or(|pattern| pattern.is_in(body))
             }
             (Self::Pin(expected), Seen::Pin(pin, level)) => expected.pin == *pin && expected.level == *level,
+            // Any line of the report: its cause, a register or a call of the backtrace.
             (Self::Crash(pattern), Seen::Crashed(lines)) => lines.iter().any(|line| pattern.is_in(line)),
             (Self::Link(state), Seen::Link { up }) => (*state == LinkState::Up) == *up,
             _ => false,

@@ -28,6 +28,7 @@ impl Application {
 
     /// Reads the next item, if there is one.
     pub(super) fn read_one(&mut self, slot: usize, cx: &mut Context<'_>) -> bool {
+        // The application's scratch memory is reused for each item: nothing of the last one is referred to any more.
         cx.host.reset_scratch();
         let channel = self.channels[slot].as_ref().expect("an open channel");
         if channel.is_config {
@@ -36,6 +37,7 @@ impl Application {
         let to = cx.host.allocate(4);
         match cx.host.call(Call::MqttGetNextReadableDataType, &[channel.handle, to]) {
             Status::Okay => {}
+            // On a lost channel with nothing left to read there will never be anything (D31).
             Status::ChannelClosed => return false,
             other => panic!("mvMqttGetNextReadableDataType: {other:?}"),
         }
@@ -58,6 +60,7 @@ impl Application {
                 let answer = self.read_codes(Call::MqttReadSubscribeResponse, slot, cx);
                 let channel = self.channels[slot].as_mut().expect("an open channel");
                 assert_eq!(channel.pending.subscribe.take(), Some(answer.correlation));
+                // A granted QoS of 1 is what was requested; after any other code messages would not come as expected.
                 channel.subscribed |= answer.state == COMPLETED && answer.codes == [1];
                 count(answer.state, cx.ledger);
             }
@@ -83,6 +86,7 @@ impl Application {
         let bytes = self.read_structure(Call::MqttReadConnectResponse, slot, cx.host);
         let answer = MqttConnectResponse::from_bytes(&bytes);
         let channel = self.channels[slot].as_mut().expect("an open channel");
+        // A request has exactly one answer, so that a second one would find nothing pending (M12).
         assert!(std::mem::take(&mut channel.pending.connect), "a connect answered twice");
         let accepted = answer.request_state == COMPLETED && answer.reason_code == 0;
         channel.stage = if accepted { Stage::Connected } else { Stage::Disconnected };
@@ -97,6 +101,7 @@ impl Application {
         let serial = serial.expect("an answer to a pending publish");
         let publish = &cx.ledger.publishes[&serial];
         assert!(
+            // QoS 0 completes when its bytes are sent, so that it may be lost all the same (D47).
             answer.request_state != COMPLETED || publish.qos == 0 || publish.arrived > 0,
             "publish {serial} was acknowledged, and the broker never got it"
         );
@@ -118,6 +123,7 @@ impl Application {
             request_state: host.allocate(4),
             correlation_id: host.allocate(4),
             reason_codes: host.allocate(32),
+            // A number of codes, not of bytes (D40).
             reason_codes_size: 8,
             reason_codes_len: host.allocate(4),
         };
@@ -146,6 +152,7 @@ impl Application {
         assert_eq!(host.call(Call::MqttReceiveMessage, &[channel.handle, at]), Status::Okay);
         let topic = host.read_string(message.topic);
         let (device, serial) = Ledger::read(&host.read_string(message.payload));
+        // A payload names the device it is for, so that a message to the wrong one is noticed.
         assert_eq!(device, self.device, "device {} got message {serial} of device {device}", self.device);
         assert!(
             topic.starts_with(format!("d{device}/in/").as_bytes()),
@@ -153,6 +160,7 @@ impl Application {
         );
         let record = cx.ledger.messages.get_mut(&serial).expect("a message that was sent");
         record.read += 1;
+        // Over several connections a repetition is what QoS 1 allows; over one it is a mistake.
         cx.ledger.repeated += u64::from(record.read > 1);
         if host.u32(message.qos) == 1 {
             let twice = channel.unacknowledged.iter().any(|(_, known)| *known == serial);
@@ -185,6 +193,7 @@ impl Application {
             other => panic!("mvReadConfigFetchResponseData: {other:?}"),
         }
         let data = ConfigResponseData::from_bytes(&host.array(to));
+        // The fetch failed as a whole, for example because the values are too large (D98).
         if data.result != 0 {
             return true;
         }

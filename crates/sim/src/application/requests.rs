@@ -18,11 +18,13 @@ impl Application {
             return self.request_config(slot, cx);
         }
         match channel.stage {
+            // Before a connect it is accepted and answered as not connected (D46).
             Stage::New if cx.rng.one_in(6) => self.publish(slot, cx),
             Stage::New => self.connect(slot, cx),
             Stage::Connecting if cx.rng.one_in(4) => self.publish(slot, cx),
             Stage::Connecting => {}
             Stage::Connected => self.request_when_connected(slot, cx),
+            // Only once every answer was read, so that none is lost by closing (M12).
             Stage::Disconnected if channel.pending.is_empty() => self.close(slot, cx),
             Stage::Disconnected => {}
         }
@@ -32,6 +34,7 @@ impl Application {
         match cx.rng.below(40) {
             0..=19 => self.publish(slot, cx),
             20 | 21 => self.subscribe(slot, cx),
+            // The other channel has a persistent session, whose messages must all arrive in the end.
             22 if slot == 1 => self.unsubscribe(slot, cx),
             23 if cx.rng.one_in(5) => self.disconnect(slot, cx),
             24 if cx.rng.one_in(5) => self.close(slot, cx),
@@ -60,6 +63,7 @@ impl Application {
         cx.trace.record(cx.host.now(), self.device, || format!("channel {slot}: {} {status:?}", what.name()));
         match status {
             Status::Okay => true,
+            // Too much in flight, no room in the ring, or a link that was just lost.
             Status::RateLimited | Status::InvalidBufferSize | Status::ChannelClosed => false,
             other => panic!("{}: {other:?}", what.name()),
         }
@@ -68,11 +72,13 @@ impl Application {
     fn connect(&mut self, slot: usize, cx: &mut Context<'_>) {
         let client = format!("d{}c{slot}", self.device);
         let request = MqttConnectRequest {
+            // Both versions are in use in every run.
             protocol_version: ((self.device + slot) % 2) as u32,
             host: cx.host.string(b"broker"),
             port: 1883,
             clientid: cx.host.string(client.as_bytes()),
             keepalive: 60,
+            // One channel with a clean start, one with a session that survives.
             clean_start: u8::from(slot == 1),
             ..MqttConnectRequest::default()
         };
@@ -87,6 +93,7 @@ impl Application {
 
     fn publish(&mut self, slot: usize, cx: &mut Context<'_>) {
         let (qos, length) = (cx.rng.below(2) as u8, cx.rng.pick(&[0, 10, 100, 600]));
+        // Twelve topics, more than there are aliases, so that these are replaced (D113).
         let name = format!("d{}/out/{}", self.device, cx.rng.below(12));
         let serial = cx.ledger.serial();
         let correlation = self.correlation();
@@ -171,6 +178,7 @@ impl Application {
             let Some(&(correlation, serial)) = channel.unacknowledged.first() else { return };
             match cx.host.call(Call::MqttAcknowledgeMessage, &[channel.handle, correlation]) {
                 Status::Okay => {}
+                // Tried again later, in the same order.
                 Status::RateLimited | Status::ChannelClosed => return,
                 other => panic!("mvMqttAcknowledgeMessage: {other:?}"),
             }
@@ -182,6 +190,7 @@ impl Application {
 
     fn request_config(&mut self, slot: usize, cx: &mut Context<'_>) {
         let channel = self.channels[slot].as_mut().expect("an open channel");
+        // A channel serves for one fetch.
         if channel.has_fetched {
             if !channel.pending.fetch {
                 self.close(slot, cx);

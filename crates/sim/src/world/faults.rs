@@ -28,6 +28,7 @@ impl World {
         self.is_recovering = true;
         self.next_fault = Instant::MAX;
         self.next_message = Instant::MAX;
+        // Both are up from now on, so that everything can reach its final state.
         (self.cloud_up_at, self.broker_up_at) = (Instant::ZERO, Instant::ZERO);
         (self.link_delay, self.socket_delay) = (Delay::SHORT, Delay::SHORT);
         self.trace.record(self.now, "world", || "no more faults".to_owned());
@@ -39,8 +40,10 @@ impl World {
     fn publish(&mut self) {
         let device = self.rng.below(self.devices.len() as u64) as usize;
         let topic = format!("d{device}/in/{}/{}", self.rng.below(2), self.rng.below(3));
+        // From empty to larger than a receive ring, which is reported as lost (D49).
         let length = self.rng.pick(&[0, 20, 200, 1500, 3000, 5000]);
         let qos = self.rng.pick(&[0, 1, 1]);
+        // Sometimes more than the eight that are announced at once (D12).
         for _ in 0..self.rng.pick(&[1, 1, 1, 12]) {
             self.broker.publish(device, &topic, length, qos, &mut self.ledger);
         }
@@ -79,12 +82,14 @@ impl World {
         }
         let id = self.rng.pick(&open);
         let rng = &mut self.rng;
+        // Up to 100 s: longer than a keepalive, so that timeouts find some of them first.
         let [device_notices, cloud_notices] = [(); 2].map(|()| {
             let max = Duration::from_millis(rng.pick(&[100, 3000, 30_000, 100_000]));
             self.now + random_below(max, rng)
         });
         let link = self.links.get_mut(&id).expect("it is in the list");
         let (up, down) = (link.up.in_flight() as u64, link.down.in_flight() as u64);
+        // Any part of what is under way still arrives, also a part of a frame.
         link.up.cut(rng.below(up + 1) as usize, cloud_notices);
         link.down.cut(rng.below(down + 1) as usize, device_notices);
         self.trace.record(self.now, "world", || {
@@ -106,6 +111,7 @@ impl World {
         let (up, down) = (socket.up.in_flight() as u64, socket.down.in_flight() as u64);
         socket.up.cut(self.rng.below(up + 1) as usize, broker_notices);
         socket.down.cut(self.rng.below(down + 1) as usize, relay_notices);
+        // The relay sees an error instead of an orderly end, which it reports by another closure reason (D94).
         socket.clean = false;
         self.trace.record(self.now, "world", || format!("socket {id} is cut"));
     }
@@ -116,6 +122,7 @@ impl World {
             let at = self.now + random_below(Duration::from_secs(100), &mut self.rng);
             let link = self.links.get_mut(&id).expect("a device's link exists");
             let up = link.up.in_flight();
+            // The device sends no BYE: the cloud notices late, perhaps only when the device connects again.
             link.up.cut(self.rng.below(up as u64 + 1) as usize, at);
         }
         self.trace.record(self.now, number, || "the device restarts".to_owned());
@@ -137,6 +144,7 @@ impl World {
             let link = self.links.get_mut(&id).expect("it is in the list");
             let down = link.down.in_flight() as u64;
             link.down.cut(self.rng.below(down + 1) as usize, noticed);
+            // Nothing reads what is under way to a cloud that has ended.
             link.up.cut(0, self.now);
         }
     }

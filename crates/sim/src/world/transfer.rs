@@ -101,6 +101,7 @@ impl World {
         worked |= self.move_down(id);
         let link = &self.links[&id];
         let is_attached = self.devices[link.device].link == Some(id);
+        // Only when both ends have forgotten it: bytes may still be under way to either.
         if link.relay.is_none() && !is_attached {
             self.links.remove(&id);
         }
@@ -111,6 +112,7 @@ impl World {
         let fails = self.now < self.cloud_up_at || (!self.is_recovering && self.rng.one_in(12));
         let link = self.links.get_mut(&id).expect("it is in the list");
         let number = link.device;
+        // The device may have ended or replaced it since it dialled.
         let is_attached = self.devices[number].link == Some(id);
         if fails || !is_attached {
             self.links.remove(&id);
@@ -228,6 +230,7 @@ impl World {
                 self.trace.record(now, "cloud", || format!("link {id} ends: {reason:?}"));
                 let left =
                     self.sockets.values().filter(|socket| socket.link == id && socket.has_relay).count();
+                // A relay closes its connections itself before it ends; otherwise brokers would not see their ends.
                 assert_eq!(left, 0, "a relay ended and left connections open");
             }
             Output::OpenConnection { connection, target } => {
@@ -262,6 +265,7 @@ impl World {
         worked |= self.move_to_broker(id);
         worked |= self.move_to_relay(id);
         let socket = &self.sockets[&id];
+        // Only when both ends have closed it.
         if !socket.has_relay && !socket.has_broker {
             self.sockets.remove(&id);
         }
@@ -326,6 +330,7 @@ impl World {
     fn move_to_relay(&mut self, id: u32) -> bool {
         let max = self.burst();
         let socket = self.sockets.get_mut(&id).expect("it is in the list");
+        // A paused socket keeps its bytes, as TCP does, and so holds back the broker.
         if socket.is_paused || !socket.has_relay {
             return false;
         }

@@ -204,8 +204,8 @@ impl Receiver {
         }
     }
 
-    /// RTOR or RTOEN was written: the timeout counts from the last character. One that has passed does not come again,
-    /// and one that was off until then does not come late.
+    /// RTOR or RTOEN was written: the timeout counts from the last character. One that has expired does not expire
+    /// again, and one that was off until then does not come late.
     pub(super) fn set_timeout(&mut self, was_on: bool, settings: &Settings, now: Cycles) {
         let ends = self.arrived_at.map(|at| at + settings.timeout_cycles());
         let is_pending = |ends: &u64| {

@@ -215,7 +215,7 @@ fn the_line_is_idle_a_frame_after_the_last_arrival_whether_it_was_taken_or_not()
         assert!(bench.level(62));
         bench.write(BASE + ICR, IDLE);
         bench.pass_to(last + 10 * FRAME);
-        assert!(!bench.level(62), "it does not come again");
+        assert!(!bench.level(62), "it does not expire again");
     }
 }
 
@@ -264,7 +264,7 @@ fn the_receiver_timeout_can_be_set_while_it_counts() {
     assert!(bench.level(62));
     bench.write(BASE + ICR, RTOF);
     bench.write(BASE + RTOR, 10);
-    assert!(!bench.level(62), "one that has come does not come again");
+    assert!(!bench.level(62), "one that has expired does not expire again");
     send(&mut bench, b"b");
     bench.pass_to(bench.now + FRAME + 5 * u64::from(BAUD));
     bench.write(BASE + RTOR, 1);
