@@ -75,6 +75,7 @@ fn spawn_pruner(tasks: &Arc<Supervisor>, shared: &Shared) -> JoinHandle<()> {
 
 /// Removes old log lines periodically, as long as anyone else has the store.
 async fn prune(store: Weak<Store>, epoch: Epoch, limits: Limits) {
+    // At least a second, since an interval of zero panics.
     let mut ticks = interval(limits.log_prune_interval.max(Duration::from_secs(1)));
     let mut clock = None;
     loop {
@@ -108,6 +109,7 @@ async fn prune_once(
     let is_trusted = watch.is_trusted();
     let age = if is_trusted { limits.log_age } else { Duration::MAX };
     store.prune_logs(LogRetention { lines: limits.log_lines, age }).await?;
+    // A moment in doubt is not recorded: the next start would take it for the truth (D164).
     if is_trusted { store.record_moment(now).await } else { Ok(()) }
 }
 

@@ -1,9 +1,9 @@
 //! Connections to brokers and HTTPS servers: name, address, TCP, TLS, and for each of these the cause of a failure.
 //!
-//! - `resolve.rs`: names the operator maps to other addresses. `resolver.rs`: name resolution; `lookup_slots.rs`: its fairness.
-//!   `interfaces.rs`: this machine's own addresses.
-//! - `trust.rs`: which servers are trusted; `private_ca.rs`: where the application names the authorities; `server_policy.rs`: rustls's
-//!   interface to both. `failure.rs`: the causes of failures.
+//! - `resolve.rs`: names the operator maps to other addresses. `resolver.rs`: name resolution; `lookup_slots.rs`: its
+//!   fairness. `interfaces.rs`: this machine's own addresses.
+//! - `trust.rs`: which servers are trusted; `private_ca.rs`: where the application names the authorities;
+//!   `server_policy.rs`: rustls's interface to both. `failure.rs`: the causes of failures.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;

@@ -111,6 +111,7 @@ impl Monitor {
         if !self.accepting.load(Ordering::Relaxed) {
             return plain(StatusCode::SERVICE_UNAVAILABLE, "stopping\n");
         }
+        // Before the store: a cloud without its writer or its revocations is not ready, whatever the store says (D166).
         if let Some(task) = self.tasks.down() {
             return unready(format!("the background task `{task}` has panicked\n"));
         }

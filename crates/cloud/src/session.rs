@@ -4,10 +4,11 @@
 //! brokers, its requests and its timer in turn. Read buffers are on the worker's stack, so an idle session owns no
 //! buffer at all.
 //!
-//! - `inputs.rs`: what the parts of the session have for the core. `admission.rs`: whether a device may connect. `brokers.rs`,
-//!   `broker.rs`: its connections to brokers. `requests.rs`: what needs a permit of its account: connects, HTTP exchanges,
-//!   configuration fetches. `log_stream.rs`, `log_rate.rs`: its log lines.
-//! - `meters.rs`: its rates. `timer.rs`: when the task runs at the latest. `translate.rs`: labels, and conversions of relay's types.
+//! - `inputs.rs`: what the parts of the session have for the core. `admission.rs`: whether a device may connect.
+//!   `brokers.rs`, `broker.rs`: its connections to brokers. `requests.rs`: what needs a permit of its account:
+//!   connects, HTTP exchanges, configuration fetches. `log_stream.rs`, `log_rate.rs`: its log lines.
+//! - `meters.rs`: its rates. `timer.rs`: when the task runs at the latest. `translate.rs`: labels, and conversions of
+//!   relay's types.
 
 use std::future::poll_fn;
 use std::sync::Arc;

@@ -24,6 +24,7 @@ pub mod to_cloud {
     pub const TIME_QUERY: u8 = 3;
     pub const BYE: u8 = 4;
 
+    // Kinds are numbered separately on channel 0 and on all others.
     pub const OPEN: u8 = 0;
     pub const CLOSE: u8 = 1;
     pub const CREDIT: u8 = 2;
@@ -149,8 +150,10 @@ const fn connection_to_device(kind: u8) -> Option<Shape> {
 const fn channel_to_cloud(kind: u8) -> Option<Shape> {
     Some(match kind {
         to_cloud::OPEN => single(6),
+        // These may come between fragments, so that an unfinished item delays neither credit nor the end.
         to_cloud::CLOSE => interleaved(0),
         to_cloud::CREDIT => interleaved(10),
+        // Items longer than a frame are cut; everything else fits into one.
         to_cloud::TOPIC => fragmented(1 + MAX_TOPIC),
         to_cloud::DISCONNECT => single(0),
         to_cloud::ACKNOWLEDGE => single(5),

@@ -7,9 +7,9 @@
 //!    anything in, `transmit(now, &mut buffer)` until it gives 0.
 //! 3. It waits for the next input, at most until `next_timeout()`; when that is reached, the input is `Timeout`.
 //!
-//! `now` never goes back. Step 2 comes after every call of `handle`, also after one that failed: what a core says last, such
-//! as the reason for which it ends a connection, is drained like everything else. A timeout that comes early is harmless,
-//! and one that is due is no longer due once it has been handled.
+//! `now` never goes back. Step 2 comes after every call of `handle`, also after one that failed: what a core says last,
+//! such as the reason for which it ends a connection, is drained like everything else. A timeout that comes early is
+//! harmless, and one that is due is no longer due once it has been handled.
 //!
 //! [`StateMachine`] is this contract as a trait, [`drive`] and [`drive_timeout`] are its driver. Simulation, fuzzing,
 //! replay and tests use these; a driver with sockets may instead call the methods of the same names where its own loop

@@ -1,7 +1,7 @@
 //! Points in time and spans of time, in whole microseconds.
 //!
-//! All arithmetic saturates: a peer or an application may name any number, and a deadline that is too far away is "never",
-//! not a wrap to the past.
+//! All arithmetic saturates: a peer or an application may name any number, and a deadline that is too far away is
+//! "never", not a wrap to the past.
 
 use core::ops::{Add, AddAssign, Sub};
 

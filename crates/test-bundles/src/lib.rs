@@ -1,5 +1,5 @@
-//! Application bundles for tests: archives and manifests built by hand from the tables of their formats, so that hostile
-//! ones can be built too.
+//! Application bundles for tests: archives and manifests built by hand from the tables of their formats, so that
+//! hostile ones can be built too.
 //!
 //! Terms are defined in `docs/glossary.md`.
 #![forbid(unsafe_code)]

@@ -1,8 +1,8 @@
-//! A temporary PostgreSQL server for a test or a measurement: on a free loopback port, with a password, ended with the process that
-//! started it.
+//! A temporary PostgreSQL server for a test or a measurement: on a free loopback port, with a password, ended with the
+//! process that started it.
 //!
-//! One server serves all tests of a process ([`shared`]), and all processes of `cargo xtask check`, which starts one and passes its URL
-//! in [`VARIABLE`]. Each test has its own database there.
+//! One server serves all tests of a process ([`shared`]), and all processes of `cargo xtask check`, which starts one
+//! and passes its URL in [`VARIABLE`]. Each test has its own database there.
 //!
 //! Terms are defined in `docs/glossary.md`.
 #![forbid(unsafe_code)]
@@ -83,7 +83,8 @@ impl Server {
         command.arg("-c").arg(SUPERVISOR).arg("supervisor").arg(programs).arg(&folder).arg(port.to_string());
         command.arg(if durability == Durability::Disk { "on" } else { "off" });
         command.current_dir(&folder).stdin(Stdio::piped()).stdout(Stdio::piped());
-        // A process group of its own, so that Ctrl-C, or killing the group of a hanging test, does not prevent it from cleaning up.
+        // A process group of its own, so that Ctrl-C, or killing the group of a hanging test, does not prevent it from
+        // cleaning up.
         command.process_group(0);
         if let Some((user, group)) = user {
             command.uid(user).gid(group);

@@ -27,9 +27,11 @@ pub(super) fn connect_failure(error: &io::Error) -> ConnectError {
 /// Why a TLS handshake failed.
 pub(super) fn handshake_failure(error: &io::Error, own: &ClientCertificate) -> ConnectError {
     match tls(error) {
+        // An error of the socket, not of TLS: the server closed the connection in the middle of the handshake.
         None => ConnectError::TlsClosed,
         Some(TlsError::InvalidCertificate(cause)) => certificate_failure(cause),
         Some(TlsError::AlertReceived(alert)) => alert_failure(*alert, own),
+        // What arrives is no TLS record: the port speaks another protocol.
         Some(TlsError::InvalidMessage(
             InvalidMessage::InvalidContentType
             | InvalidMessage::UnknownProtocolVersion
@@ -116,6 +118,7 @@ fn bare(presented: &str) -> String {
 fn alert_failure(alert: AlertDescription, own: &ClientCertificate) -> ConnectError {
     let is_refusal = is_about_certificates(alert)
         || matches!(alert, AlertDescription::HandshakeFailure | AlertDescription::CertificateRequired);
+    // Many servers say handshake_failure where they mean that a certificate is required (TLS 1.2).
     if is_refusal && own.is_missing() {
         return ConnectError::ClientCertificateRequired;
     }

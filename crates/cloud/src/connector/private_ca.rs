@@ -5,8 +5,8 @@
 //! hash, RSA-PSS keys. The application has named whom it trusts, so these are accepted where OpenSSL's clients accept
 //! them.
 //!
-//! - `chain.rs`: from a server's certificate to an authority. `names.rs`: whether it is for this host. `signature.rs`: the
-//!   signatures of both, and of the handshake. `client_key.rs`: the application's own key.
+//! - `chain.rs`: from a server's certificate to an authority. `names.rs`: whether it is for this host. `signature.rs`:
+//!   the signatures of both, and of the handshake. `client_key.rs`: the application's own key.
 
 use std::sync::Arc;
 

@@ -42,6 +42,7 @@ impl Session {
             let is_closed = self.link.poll_close(context, buffer).is_ready();
             return if is_closed { Err(Disconnection::Bye(reason)) } else { Ok(false) };
         }
+        // Written before anything is read: what waits for the device decides whether it is read from.
         let worked = self.poll_link_write(context)?;
         // Whatever the device sends now would only make what waits for it grow.
         let is_held_back = matches!(self.phase, Phase::Draining(_))
@@ -52,6 +53,7 @@ impl Session {
         let Poll::Ready(read) = self.link.poll_read(context, buffer) else { return Ok(worked) };
         let bytes = read.ok().filter(|bytes| !bytes.is_empty()).ok_or(Disconnection::Lost)?;
         self.shared.metrics.link_received.inc_by(bytes.len() as u64);
+        // Charged before it is processed, so that a long input delays the next one and not itself.
         self.meters.charge_received(bytes.len());
         self.handle_input(Input::LinkReceived(bytes));
         self.meters.charge_channels(self.relay.counts());
@@ -127,6 +129,7 @@ impl Session {
     }
 
     fn next_timeout(&self) -> Instant {
+        // A session that closes waits for nothing but the end of the connection.
         let drain = match self.phase {
             Phase::Closing { deadline, .. } => return deadline,
             Phase::Draining(deadline) => Some(deadline),
@@ -147,6 +150,7 @@ impl Session {
             return;
         }
         self.update_logging();
+        // The device's clock is set again before it has drifted far (D25).
         if self.timer.take_wall_clock(now) {
             self.handle_input(Input::WallClock(WallTime::from_micros(wall_micros())));
         }

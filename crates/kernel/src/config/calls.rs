@@ -64,6 +64,8 @@ impl Key {
         let key: ConfigKeyToFetch = read_struct(memory, at)?;
         let name = Span::readable(key.key.data, key.key.length)?;
         let mut bytes = [0; MAX_CONFIG_KEY_LENGTH as usize];
+        // Read now, because a fault has to be reported before other errors; the key itself is read again when it is
+        // encoded.
         let is_printable = match bytes.get_mut(..name.length() as usize) {
             Some(bytes) if !bytes.is_empty() => {
                 memory.read(name.address(), bytes)?;
@@ -162,6 +164,7 @@ pub(crate) fn read_item(
     let (result, length) = *config.items().get(index).ok_or(Status::IndexInvalid)?;
     value_out.check_fits(length)?;
 
+    // The values are behind one another in the ring, which is why items may be read in any order.
     let offset = config.items()[..index].iter().map(|(_, length)| length).sum();
     value_out.copy_from(port.memory, core.inbox.ring(), offset, length).late()?;
     let words = [result_out.word(result.code().into()), value_out.length_word(length)];

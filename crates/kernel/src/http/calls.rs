@@ -29,6 +29,7 @@ impl Request {
     fn read(memory: &dyn Memory, request: &HttpRequest) -> Result<Self, MemoryFault> {
         let array = Span::array(request.headers, request.num_headers, HttpHeader::SIZE as u32)?;
         let has_too_many_headers = request.num_headers as usize > MAX_REQUEST_HEADERS;
+        // None is read then: which status it becomes depends on checks that come first.
         let header_count = if has_too_many_headers { 0 } else { request.num_headers as usize };
         let mut headers = [Span::default(); MAX_REQUEST_HEADERS];
         for (index, span) in (0..).zip(&mut headers[..header_count]) {
@@ -74,6 +75,7 @@ pub(crate) fn send(
     let request: HttpRequest = read_struct(port.memory, request).early()?;
     let request = Request::read(port.memory, &request).late()?;
     let (core, http) = channels.http(handle)?;
+    // Against the whole ring, not its free part: waiting for room would never help.
     if length_of(&request) > u64::from(core.outbox.size()) {
         return Err(Status::InvalidBufferSize);
     }
@@ -137,6 +139,7 @@ pub(crate) fn read_body(
     let to = Span::writable(to, size).early()?;
     let (core, http) = channels.http(handle)?;
     let response = http.successful_response(core)?;
+    // An offset at the end is allowed and reads nothing; one beyond it is an error.
     let left = response.body_length.checked_sub(offset).ok_or(Status::OffsetInvalid)?;
     let from = response.header_length(response.headers().len()) + offset;
     core.inbox.ring().copy_out(port.memory, from, to, left.min(size)).early()

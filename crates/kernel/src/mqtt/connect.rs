@@ -60,6 +60,7 @@ impl Connect {
     fn read(memory: &dyn Memory, request: &MqttConnectRequest) -> Result<Self, MemoryFault> {
         let method = MqttAuthenticationMethod::from_raw(u32::from(request.authentication.method));
         let version = MqttProtocolVersion::from_raw(request.protocol_version);
+        // With another method user name and password are not read, so that they may be anything (M44).
         let with_password = method == Some(MqttAuthenticationMethod::UsernamePassword);
         let user = request.authentication.username_password;
         let will = if request.will == 0 { None } else { Some(read_struct(memory, request.will)?) };
@@ -81,6 +82,7 @@ impl Connect {
                 credentials: credentials.is_some(),
                 will: will.is_some(),
                 tls: tls.is_some(),
+                // No status refuses these, so that the cloud answers them as invalid (D46).
                 out_of_range: version.is_none() || method.is_none(),
                 port: request.port,
                 keepalive: request.keepalive,
@@ -209,11 +211,13 @@ pub(crate) fn request_connect(
     let connect = Connect::read(port.memory, &request).late()?;
     let (core, mqtt) = channels.mqtt(handle)?;
     core.require_connected()?;
+    // Whatever became of the first one (D91).
     if mqtt.connect_requested {
         return Err(Status::RequestAlreadySent);
     }
     connect.check()?;
     core.outbox.put(port.memory, to_cloud::CONNECT, &connect)?;
+    // Only once it is queued: a refused request was never issued (D03).
     mqtt.connect_requested = true;
     mqtt.connect.stage = Stage::InFlight;
     Ok(())

@@ -115,6 +115,7 @@ struct ResponseOutParams {
 
 impl ResponseOutParams {
     fn check(memory: &dyn Memory, response: &MqttSubscribeResponse) -> Result<Self, MemoryFault> {
+        // A count whose size overflows cannot be an array in memory.
         let bytes = response.reason_codes_size.checked_mul(4).ok_or(MemoryFault)?;
         Ok(Self {
             state: OutParam::check(memory, response.request_state)?,
@@ -131,6 +132,7 @@ impl ResponseOutParams {
         for (index, code) in (0..).zip(&answer.codes[..usize::from(answer.count)]) {
             memory.write(self.codes.at(4 * index), &u32::from(*code).to_le_bytes())?;
         }
+        // Last, so that a fault before it leaves the application no length to believe.
         self.length.write_u32(memory, u32::from(answer.count))
     }
 }
@@ -196,6 +198,7 @@ fn send(
 ) -> Result<(), Status> {
     let (core, mqtt) = channels.mqtt(handle)?;
     core.require_connected()?;
+    // One at a time, its response included: the slot has room for one (M67, D80).
     if operation.pending(mqtt).stage != Stage::Idle {
         return Err(Status::RateLimited);
     }
@@ -229,6 +232,7 @@ fn read_response(
         return Err(mqtt.status_when_unreadable(core));
     }
     let pending = *operation.pending(mqtt);
+    // Before anything is written: the response stays readable with a larger array (D04).
     if u32::from(pending.count) > to.max_codes {
         return Err(Status::InvalidBufferSize);
     }

@@ -14,6 +14,7 @@ use crate::violation::{self, Violation};
 impl DeviceLink {
     pub(super) fn next_event<'a>(&mut self, input: &mut &'a [u8]) -> Result<Option<Event<'a>>, Violation> {
         loop {
+            // After a BYE nothing counts any more, and what arrives is discarded rather than judged.
             if matches!(self.state, State::Disconnected | State::Closing) {
                 *input = &[];
             }
@@ -32,11 +33,13 @@ impl DeviceLink {
     fn connection_fragment(&mut self, fragment: &Fragment<'_>) -> Result<Option<Event<'static>>, Violation> {
         match (self.state, fragment.kind) {
             (State::AwaitingHello, _) => return Err(violation::HELLO_EXPECTED),
+            // A cloud that refuses the device says so instead of WELCOME.
             (State::AwaitingWelcome, to_device::WELCOME | to_device::BYE) => {}
             (State::AwaitingWelcome, _) => return Err(violation::BEFORE_WELCOME),
             (_, to_device::WELCOME) => return Err(violation::WELCOME_TWICE),
             _ => {}
         }
+        // A frame of the connection is short and stored here, since it may arrive in parts.
         if !self.frame_buffer.push(fragment) {
             return Ok(None);
         }
@@ -58,6 +61,7 @@ impl DeviceLink {
         if welcome.version != self.hello.version {
             return Err(violation::OTHER_VERSION);
         }
+        // Only after every check: a refused WELCOME must not open the channels.
         self.state = State::Open;
         self.keepalive = welcome.keepalive;
         self.window = welcome.window;
@@ -68,12 +72,14 @@ impl DeviceLink {
         let token = decode_number(self.frame_buffer.body())?;
         match self.ping.take() {
             Some(ping) if ping.token == token => Ok(None),
+            // Another token would let an old PONG hide that the cloud is silent.
             _ => Err(violation::UNEXPECTED_PONG),
         }
     }
 
     fn log_taken(&mut self) -> Result<Event<'static>, Violation> {
         let sequence = decode_number(self.frame_buffer.body())?;
+        // Acknowledging more than was sent would drop messages that have not left yet.
         if sequence > self.log_sent {
             return Err(violation::LOG_NOT_SENT);
         }
@@ -84,6 +90,7 @@ impl DeviceLink {
         let bye = Bye::decode(self.frame_buffer.body())?;
         let reason = bye.reason;
         self.state = State::Closing;
+        // The cloud has said its reason, so that the device's own is no longer sent.
         self.bye = None;
         Ok(Event::Bye { reason })
     }
@@ -95,6 +102,7 @@ impl DeviceLink {
         let phase = self.channel_state_mut(fragment.channel).ok_or(violation::CHANNEL_NOT_OPEN)?.phase;
         match (phase, fragment.kind) {
             (Phase::Free | Phase::Opening, _) => Err(violation::CHANNEL_NOT_OPEN),
+            // A channel that the cloud has closed is closed by the device too; until then its number is not free.
             (Phase::EndedByCloud, to_device::CLOSED) => Err(violation::CLOSED_TWICE),
             (Phase::EndedByCloud, _) => Err(violation::CHANNEL_NOT_OPEN),
             (_, to_device::CLOSED) => self.closed(&fragment, phase),
@@ -113,6 +121,7 @@ impl DeviceLink {
         self.parser.discard(fragment.channel);
         let Some(state) = self.channel_state_mut(fragment.channel) else { return Ok(None) };
         *state = ChannelState {
+            // Free only once both ends have closed: a number used again at once could get frames of its predecessor.
             phase: if phase == Phase::Closed { Phase::Free } else { Phase::EndedByCloud },
             ..ChannelState::FREE
         };
@@ -139,6 +148,7 @@ impl DeviceLink {
         let credit = WindowCredit::decode(self.frame_buffer.body())?;
         let full = self.window;
         let Some(state) = self.channel_state_mut(fragment.channel) else { return Ok(None) };
+        // More than was sent: the window would grow beyond what the cloud stores for a channel.
         if credit.bytes > full - state.window {
             return Err(violation::CREDIT_EXCEEDED);
         }
@@ -164,15 +174,18 @@ impl DeviceLink {
             _ => Answer::Disconnected(Outcome::decode(body)?),
         };
         let Some(state) = self.channel_state_mut(fragment.channel) else { return Ok(None) };
+        // An answer that nothing waits for is a violation, because the application would read it as another one's.
         state.requests.finish(fragment.kind)?;
         Ok(Some(Event::Answer { channel: fragment.channel, answer }))
     }
 
     fn item<'a>(&mut self, fragment: Fragment<'a>) -> Result<Option<Event<'a>>, Violation> {
         let Some(state) = self.channel_state_mut(fragment.channel) else { return Ok(None) };
+        // Counted once an item, when its first fragment arrives.
         if fragment.first {
             state.is_blocked = false;
             state.requests.finish(fragment.kind)?;
+            // Only these come unrequested, so that only they need a limit of their own.
             if matches!(fragment.kind, to_device::MESSAGE | to_device::LOST) {
                 state.used.items += 1;
             }

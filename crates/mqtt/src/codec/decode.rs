@@ -67,6 +67,7 @@ pub(crate) fn decode<'a>(
 ) -> Result<Packet<'a>, ProtocolError> {
     let reader = &mut Reader::new(body);
     let packet_type = first >> 4;
+    // Apart from the others, because the low half of its first byte is not reserved and its payload takes all the rest.
     if packet_type == packet_type::PUBLISH {
         return publish(version, first, reader, deviations).map(Packet::Publish);
     }
@@ -89,6 +90,7 @@ pub(crate) fn decode<'a>(
         0 | packet_type::AUTH => return Err(malformed("a reserved packet type")),
         _ => return Err(violation("a packet a broker may not send to this client")),
     };
+    // Both are tolerated, since the packet means the same without them (D192).
     if first & 0x0f != required_flags(packet_type) {
         deviations.note(Deviation::ReservedFlags);
     }
@@ -149,12 +151,14 @@ fn publish_beginning<'a>(
     }
     if qos == 0 && dup {
         deviations.note(Deviation::DupOnQos0);
+        // Without an identifier there is nothing it could be a repetition of.
         dup = false;
     }
     if qos == 2 {
         deviations.note(Deviation::Qos2Message);
     }
     let topic = reader.text()?;
+    // QoS 0 has no identifier, because nothing acknowledges it.
     let packet_id = if qos > 0 { Some(packet_id(reader)?) } else { None };
     Ok(Publish { packet_id, qos, dup, retain, topic, topic_alias: None, payload: &[] })
 }
@@ -183,6 +187,7 @@ fn acknowledgement<'a>(
         packet_type::PUBACK => Packet::PubAck { packet_id, reason_code },
         packet_type::PUBREC => Packet::PubRec { packet_id, reason_code },
         packet_type::PUBREL => Packet::PubRel { packet_id },
+        // PUBCOMP: the PUBREL it answers was sent for an earlier client's exchange, of which nothing is stored.
         _ => Packet::Ignored,
     })
 }
@@ -206,6 +211,7 @@ fn unsuback<'a>(
 ) -> Result<Packet<'a>, ProtocolError> {
     let packet_id = packet_id(reader)?;
     optional_properties(version, reader, packet_type::UNSUBACK, deviations)?;
+    // What a 3.1.1 broker appends is left to be counted as trailing bytes.
     let reason_codes = if version.has_properties() { reader.remainder() } else { &[] };
     Ok(Packet::UnsubAck { packet_id, reason_codes })
 }

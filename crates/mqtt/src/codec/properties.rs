@@ -101,6 +101,7 @@ impl Properties {
         let mut seen = 0_u64;
         while !fields.is_empty() {
             let id = fields.u8()?;
+            // All identifiers are below 64; a larger one is unknown and cannot repeat.
             let bit = 1_u64.checked_shl(u32::from(id)).unwrap_or(0);
             let is_repeated = seen & bit != 0 && !may_repeat(id);
             seen |= bit;

@@ -57,12 +57,14 @@ impl Requests {
         cx: &mut Context<'_>,
     ) -> Result<(), Violation> {
         let request = Publish::decode(body)?;
+        // Before anything that may refuse the publish: a slot that is in use is the device's violation.
         self.publishes.occupy(request.slot)?;
         self.note_qos(request.slot, request.qos1);
         let topic = self.topics.resolve(request.topic)?;
         match publish(&request, topic, stage) {
             Ok(()) => report_publish(topic, &request, cx),
             Err(error) => {
+                // Free before the response is sent, after which the device may use it again.
                 self.publishes.release(request.slot)?;
                 report_refused_publish(topic, error, cx);
                 let state = state_of(error);
@@ -134,6 +136,7 @@ impl Requests {
 
     /// The broker has answered the subscribe.
     pub(super) fn on_subscribed(&mut self, reason_codes: &[u8], cx: &mut Context<'_>) {
+        // An answer that is not awaited belongs to a request that has been answered otherwise.
         if mem::take(&mut self.is_subscribing) {
             respond_codes(to_device::SUBSCRIBED, FilterCodes::completed(reason_codes), cx);
         }
@@ -176,6 +179,7 @@ struct TopicNames {
 
 impl TopicNames {
     fn define(&mut self, topic: &Topic<'_>) {
+        // A number may be given to another topic; the publishes before have been resolved already.
         self.names[usize::from(topic.number)] = Some(topic.name.into());
     }
 

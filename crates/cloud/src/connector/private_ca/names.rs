@@ -32,6 +32,7 @@ impl CertificateNames {
                 _ => {}
             }
         }
+        // As RFC 6125 (6.4.4) has it: alternative names replace the common name.
         if names.dns.is_empty() {
             let common = certificate.subject().iter_common_name();
             names.common = common.filter_map(|name| name.as_str().ok().map(str::to_owned)).collect();
@@ -117,6 +118,7 @@ pub(super) fn check_constraints(
             GeneralName::DNSName(_) | GeneralName::IPAddress(_) | GeneralName::RFC822Name(_)
         )
     };
+    // A constraint that is not understood must not be ignored (RFC 5280, 4.2.1.10).
     if permitted.iter().chain(excluded).any(is_other) {
         return fault("the name constraints of its authority are of a kind that is not supported");
     }
@@ -126,6 +128,7 @@ pub(super) fn check_constraints(
     let all = hosts.iter().chain(&addresses);
     for name in all {
         let kind = || permitted.iter().filter(|subtree| name.is_kind_of(&subtree.base));
+        // Without a permitted subtree of its kind a name is allowed.
         let is_permitted = kind().next().is_none() || kind().any(|subtree| name.is_within(&subtree.base));
         if !is_permitted || excluded.iter().any(|subtree| name.is_within(&subtree.base)) {
             return fault("the name constraints of its authority do not allow its names");
@@ -166,6 +169,7 @@ fn is_below(host: &str, domain: &str) -> bool {
 
 /// Whether an address is in a block, which is an address and a mask of the same length.
 fn is_in_block(address: &[u8], block: &[u8]) -> bool {
+    // An odd or empty block matches nothing, because the lengths differ below.
     let (base, mask) = block.split_at(block.len() / 2);
     let is_same = |((one, base), mask): ((&u8, &u8), &u8)| one & mask == base & mask;
     address.len() == base.len() && address.iter().zip(base).zip(mask).all(is_same)

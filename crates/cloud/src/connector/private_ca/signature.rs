@@ -168,6 +168,7 @@ fn pss(algorithm: &AlgorithmIdentifier<'_>) -> Result<Scheme, SignatureError> {
     };
     let hash = Hash::by_oid(&parameters.hash_algorithm_oid().to_id_string())?;
     let mask = parameters.mask_gen_algorithm().map_err(|_| malformed())?;
+    // Allowed by RFC 4055, but the library has no form for it.
     if mask.hash.to_id_string() != parameters.hash_algorithm_oid().to_id_string() {
         return Err(unsupported("RSA-PSS with two hashes"));
     }
@@ -199,6 +200,7 @@ fn handshake_scheme(
         other => return Err(unsupported(&format!("the handshake signature {other:?}"))),
     };
     let curve = curve(key);
+    // TLS 1.2 names only the hash for ECDSA, so that any curve may go with it.
     let is_fixed = is_tls13 || curve.is_none();
     let of_key = curve.unwrap_or_else(|| key.algorithm.algorithm.to_id_string());
     if is_fixed && of_key != id {
@@ -278,6 +280,7 @@ fn verify(
         (Key::Ed25519(key), Scheme::Ed25519) => {
             UnparsedPublicKey::new(&ED25519, key).verify(message, signature).is_ok()
         }
+        // A signature of another kind than the key.
         _ => false,
     };
     if is_valid { Ok(()) } else { Err(SignatureError::Invalid) }
