@@ -49,6 +49,7 @@ struct Connection {
 
 /// Serves one connection until it ends.
 pub(super) async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+    // Packets are small and answers expected at once; a failure costs only latency.
     let _ = stream.set_nodelay(true);
     let silence = Some(Instant::now() + PATIENCE);
     let (framer, out) = (Framer::default(), Vec::new());
@@ -208,6 +209,7 @@ impl Connection {
             .state
             .resolve_alias(&mut publish)
             .and_then(|()| if qos == 2 { client.state.receive_exactly_once(id) } else { Ok(true) });
+        // A QoS 2 message sent again is acknowledged again, but published once (MQTT-4.3.3).
         if taken.map_err(|fault| self.fault(fault))? {
             let client = self.client()?.id.clone();
             self.shared.hub().publish(&client, &publish.message);
@@ -247,6 +249,7 @@ impl Connection {
 
     /// The granted QoS, or why not.
     fn subscribe_one(&mut self, wanted: Subscription) -> Result<u8, End> {
+        // Declared in CONNACK; 3.1.1 clients cannot read that.
         if wanted.filter.starts_with(filter::SHARED) {
             return Ok(reason::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED);
         }
@@ -268,6 +271,7 @@ impl Connection {
             if existed { reason::SUCCESS } else { reason::NO_SUBSCRIPTION_EXISTED }
         };
         let codes: Vec<u8> = filters.iter().map(&mut code).collect();
+        // The lock is released before the answer is written: other connections publish by it.
         drop(hub);
         self.answer(&codec::unsuback(version, id, &codes))
     }

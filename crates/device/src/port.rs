@@ -56,6 +56,7 @@ impl Memory for MemoryView<'_> {
         if !RAM.contains(&address) || !self.0.borrow_mut().write_memory(address, bytes) {
             return Err(MemoryFault);
         }
+        // Sixteen bytes written just before a line is pended are the record: the kernel writes it last.
         self.1.set(bytes.try_into().ok());
         Ok(())
     }
@@ -170,6 +171,7 @@ impl BoardBus<'_> {
             signals.set_level(line, level);
         }
         *self.lines = lines;
+        // DMA and earlier events need the machine, which the processor returns to only on request.
         if self.board.is_transfer_due() || self.board.next_event().is_some_and(|at| at < self.deadline) {
             signals.request_yield();
         }

@@ -129,6 +129,7 @@ impl Runner {
             if let Some(gdb) = &mut self.gdb {
                 gdb.poll(&mut self.machine);
             }
+            // The debugger may have halted it just now.
             if self.machine.machine().is_halted() { self.step_halted() } else { self.step() }
         }
         self.close_link();
@@ -190,7 +191,9 @@ impl Runner {
             self.machine.pass_time(self.clock.cycle_at(now));
         }
         self.take_inputs();
+        // After inputs are taken: the link may have begun to wait for the cloud.
         self.set_pace(now);
+        // After the pace is set, since it decides how many cycles the time since the last turn is.
         let target = self.clock.target(now, self.machine.now());
         self.advance_kernel_clock(now);
         if self.machine.now() > target + TOLERANCE {
@@ -201,10 +204,12 @@ impl Runner {
         self.run_towards(target);
         self.poll_socket_if_due(now);
         self.service_link();
+        // The guest may have made room in a port by reading it.
         self.serial.feed(&mut self.machine);
         // What was received may have given the application something to do.
         self.idle = self.machine.run(1) == RunResult::Idle && !self.machine.machine().is_halted();
         self.report_events();
+        // A guest that is behind does not sleep, even if it has nothing to do at this cycle.
         if self.idle && self.machine.now() >= target {
             self.sleep();
         }
@@ -249,6 +254,7 @@ impl Runner {
     /// Sleeps until something is due, or the waker is used. A device that has just been awake sleeps a little longer:
     /// frequent ticks then share one wake-up, and each still happens at its own guest time.
     fn sleep(&mut self) {
+        // What the recording has buffered is written while there is time.
         self.machine.flush();
         self.set_pace(Instant::now());
         let due = self.machine.next_timeout().map(|cycle| self.clock.moment(cycle));
@@ -263,6 +269,7 @@ impl Runner {
     /// Waits for the waker, the socket, or a time.
     fn wait(&mut self, until: Option<Instant>) {
         let connection = self.link.connection();
+        // TLS has decrypted more than was read: the socket would not report it.
         if connection.is_some_and(Connection::has_more) {
             return;
         }

@@ -44,6 +44,7 @@ pub(crate) fn connect(packet: &Packet) -> Result<Connect, ConnectError> {
 fn version(reader: &mut Reader<'_>) -> Result<Version, ConnectError> {
     let unanswered = |fault| ConnectError { fault, answer: None };
     let name = reader.text().map_err(unanswered)?;
+    // Without a version there are no terms in which to answer.
     let level = reader.u8().map_err(unanswered)?;
     let unsupported =
         ProtocolError { code: reason::UNSUPPORTED_PROTOCOL_VERSION, why: "a version other than 3.1.1 and 5" };
@@ -64,10 +65,12 @@ fn connect_fields(version: Version, reader: &mut Reader<'_>) -> Result<Connect, 
     check_connect_flags(version, flags)?;
     let keep_alive = reader.u16()?;
     let properties = read_properties(version, reader, Place::Connect)?;
+    // Not offered; the code says so, where any other would make the client try again.
     if properties.has_authentication_method {
         let why = "enhanced authentication";
         return Err(ProtocolError { code: reason::BAD_AUTHENTICATION_METHOD, why });
     }
+    // In the order of MQTT 5, 3.1.3. User name and password are read for their rules only: every client is let in.
     let client = reader.text()?.to_owned();
     let will = if flags & WILL == 0 { None } else { Some(will(version, flags, reader)?) };
     if flags & USER_NAME != 0 {
@@ -97,6 +100,7 @@ fn check_connect_flags(version: Version, flags: u8) -> Result<(), ProtocolError>
     require(will_qos <= 2, ProtocolError::malformed("will QoS 3"))?;
     let has_will_flags = will_qos > 0 || flags & WILL_RETAIN != 0;
     require(has_will || !has_will_flags, ProtocolError::malformed("will flags without a will"))?;
+    // 3.1.1 forbids it, version 5 allows it (MQTT 5, 3.1.2.9).
     let has_lone_password = flags & PASSWORD != 0 && flags & USER_NAME == 0;
     require(
         version == Version::V5 || !has_lone_password,
@@ -176,6 +180,7 @@ fn publish(version: Version, first: u8, reader: &mut Reader<'_>) -> Result<Incom
     let (dup, qos, retain) = (first & 8 != 0, first >> 1 & 3, first & 1 != 0);
     require(qos <= 2, ProtocolError::malformed("QoS 3"))?; // MQTT-3.3.1-4
     require(qos > 0 || !dup, ProtocolError::malformed("DUP on QoS 0"))?; // MQTT-3.3.1-2
+    // A copy at the topic's beginning: whether it may be empty is known only after the properties.
     let mut named = *reader;
     let topic = reader.text()?.to_owned();
     let id = if qos > 0 { reader.packet_id()? } else { 0 };
@@ -201,6 +206,7 @@ fn acknowledgement(version: Version, kind: u8, reader: &mut Reader<'_>) -> Resul
     if has_code && !reader.is_empty() {
         properties::read(reader, Place::Acknowledgement)?;
     }
+    // The errors belong to the first answer to a message, "not found" to the second (MQTT 5, 3.4.2.1 to 3.7.2.1).
     let is_first = kind == kind::PUBACK || kind == kind::PUBREC;
     let is_known = match code {
         reason::SUCCESS => true,
@@ -221,6 +227,7 @@ fn subscribe(version: Version, reader: &mut Reader<'_>) -> Result<Incoming, Prot
     let id = reader.packet_id()?;
     let properties = read_properties(version, reader, Place::Subscribe)?;
     let mut wanted = Vec::new();
+    // At least one: a SUBSCRIBE without a filter is a violation (MQTT-3.8.3-2).
     while wanted.is_empty() || !reader.is_empty() {
         let filter = topic_filter(reader)?;
         wanted.push(subscription(version, filter, reader.u8()?, properties.subscription_identifier)?);

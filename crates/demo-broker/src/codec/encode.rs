@@ -20,6 +20,7 @@ const DISCONNECT: u8 = 0xe0;
 /// Accepts a client; version 5 is sent what this broker supports. `assigned` is the id made up for a client without
 /// one.
 pub(crate) fn connack(connect: &Connect, assigned: Option<&str>) -> Vec<u8> {
+    // Never *session present*: no session outlives its connection.
     let mut body = vec![0, reason::SUCCESS];
     if connect.version == Version::V5 {
         let mut properties = Vec::new();
@@ -85,6 +86,7 @@ pub(crate) fn publish(version: Version, message: &Message, id: Option<u16>) -> O
 pub(crate) fn acknowledgement(version: Version, kind: u8, id: u16, code: u8) -> Vec<u8> {
     let flags = if kind == kind::PUBREL { 0b0010 } else { 0 };
     let [high, low] = id.to_be_bytes();
+    // Success is left out (MQTT 5, 3.4.2.1), so that version 5 clients have one byte less to read.
     let is_short = version == Version::V3 || code == reason::SUCCESS;
     let body = [high, low, code];
     packet(kind << 4 | flags, if is_short { &body[..2] } else { &body })

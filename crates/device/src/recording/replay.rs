@@ -183,15 +183,19 @@ impl Replay {
             read => read,
         };
         let entry = read.map_err(Ending::Unreadable)?;
+        // Entries store the difference to the one before.
         self.cycle = entry.as_ref().map_or(self.cycle, |entry| entry.position.cycle);
         Ok(entry)
     }
 
     /// Brings the machine towards `position`; true when it is there.
     fn reach(&mut self, position: Position) -> Result<bool, Ending> {
+        // Not longer, so that a caller can show events and be interrupted.
         let stretch = position.cycle.min(self.now().saturating_add(MAX_STRETCH));
         while self.now() < stretch {
             if self.machine.run(stretch - self.now()) == RunResult::Idle && self.now() < stretch {
+                // Only a debugger's entry can resume it, and there is none before the next entry: time would never
+                // pass.
                 if self.machine.is_halted() {
                     return Err(self.diverged("the application is halted where it ran"));
                 }
@@ -208,6 +212,7 @@ impl Replay {
     /// At an entry's cycle, takes the last steps there, which take no time.
     fn take_last_steps(&mut self, position: Position) -> Result<(), Ending> {
         let Position { cycle, run_state } = position;
+        // One cycle can end in three states, which differ in what the next input meets (see `RunState`).
         let has_run = self.machine.run_state() == RunState::Ran;
         if run_state == RunState::Idle || run_state == RunState::Passed && has_run {
             while self.machine.run_state() != RunState::Idle && self.now() == cycle {
@@ -245,6 +250,7 @@ impl Replay {
     fn transmit(&mut self, length: u32, expected: [u8; 4]) -> Result<(), Ending> {
         let given = self.machine.transmit(&mut self.chunk);
         let bytes = &self.chunk[..given];
+        // What the kernel sends depends on everything before, so that this finds a divergence early.
         if given != length as usize {
             return Err(self.diverged(&format!("{given} bytes go to the cloud, recorded were {length},")));
         }

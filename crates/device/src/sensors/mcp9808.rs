@@ -122,12 +122,14 @@ impl Mcp9808 {
 
     fn is_alert(&self) -> bool {
         let [over, under, hot] = self.beyond;
+        // In interrupt mode the critical limit still works as a comparator.
         let window = if self.config & INTERRUPT != 0 { self.interrupt } else { over || under };
         self.config & ENABLED != 0 && (hot || window && self.config & CRITICAL_ONLY == 0)
     }
 
     fn drive(&mut self, context: &mut Context<'_>) {
         let Some(pin) = self.pin else { return };
+        // Inactive is high where it is active low: the output is open-drain with a pull-up.
         let level = self.is_alert() == (self.config & ACTIVE_HIGH != 0);
         if level != self.level {
             self.level = level;
@@ -139,6 +141,7 @@ impl Mcp9808 {
         if value & CLEAR != 0 {
             self.interrupt = false;
         }
+        // Locked until power-on, as on the chip: only clearing the interrupt still works.
         let locked = self.config & (CRITICAL_LOCK | WINDOW_LOCK) != 0;
         if !locked {
             self.config = value & 0x07FF & !(CLEAR | ASSERTED);

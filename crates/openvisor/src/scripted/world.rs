@@ -95,6 +95,7 @@ impl World {
             layers: application.layers,
             ..Provisioning::default()
         };
+        // Before the device starts, as an installation is over before the application runs.
         provisioning.install()?;
         let seed = script.application.seed.as_deref().unwrap_or("openvisor test");
         let settings = Settings {
@@ -222,10 +223,13 @@ impl World {
         let machine = StateMachine::next_timeout(&self.machine);
         let relay = self.relay.as_ref().and_then(DeviceRelay::next_timeout);
         let relay = relay.map(|at| at.as_micros().saturating_mul(CYCLES_PER_MICRO));
+        // The next thing that is due anywhere: in between nothing can happen, so that the time until then is passed at
+        // once.
         let due = [machine, relay, self.deliveries.next_at()].into_iter().flatten().fold(until, Cycles::min);
         self.device(due.max(self.cycles()), Machine::TIMEOUT);
         self.feed_inputs();
         while let Some((link, delivery)) = self.deliveries.take_due(self.cycles()) {
+            // What was sent over an earlier link never arrives.
             if link == self.link_number {
                 self.deliver(delivery);
             }
@@ -271,6 +275,7 @@ impl World {
     /// Bytes for a serial port whose line has no room are tried again later.
     fn feed_inputs(&mut self) {
         while let Some(input) = self.inputs.pop_front() {
+            // Only serial input waits; any other that is refused was for something that does not exist.
             if !self.device_now(input.clone()) && matches!(input, Input::Serial { .. }) {
                 self.inputs.push_front(input);
                 break;
@@ -303,6 +308,7 @@ impl World {
         match (self.link, self.machine.wants_link()) {
             (Link::Down, true) => {
                 self.link = Link::Connecting;
+                // A new number for each attempt, so that deliveries of the one before are recognised.
                 self.link_number += 1;
                 self.device_now(Input::LinkConnecting);
                 self.later(CONNECT_DELAY, Delivery::LinkAttempt);
@@ -333,6 +339,7 @@ impl World {
         }
         self.link = Link::Up;
         let now = self.instant();
+        // The time of day follows the device's time, so that a script always sees the same one.
         let wall_time = POWER_ON + now.duration_since(Instant::ZERO);
         let settings = relay::Settings { wall_time, notices: true, ..relay::Settings::default() };
         self.relay = Some(DeviceRelay::new(now, settings));
@@ -476,6 +483,7 @@ impl World {
         let is_match = |answer: &&HttpAnswer| {
             answer.url == *url && answer.method.as_ref().is_none_or(|wanted| wanted == method)
         };
+        // The last one that matches: a step of the script can replace an answer.
         let answer = self.answers.iter().rfind(is_match).cloned();
         let end = if answer.is_some() { "" } else { ", which no [[http]] table answers" };
         let text = format!("{method} {}, {} bytes{end}", text::redacted_url(url), body.len());
@@ -489,6 +497,7 @@ impl World {
             ignored: Vec::new(),
             body: answer.body.into_bytes(),
         };
+        // As the cloud does: what the application has no room for is not sent to it (D182).
         if response.length() > request.max_response_length as usize {
             return HttpOutcome::TooLarge;
         }

@@ -58,6 +58,7 @@ impl Refusal<'_> {
             Status::InvalidBufferAlignment | Status::InvalidBufferSize => self.buffer_errors(),
             Status::InvalidHandle => self.handle_errors(),
             Status::ParameterFault => self.parameter_errors(),
+            // The status says whether the bad address was an argument or in a structure (D02).
             Status::LateFault => self.address_errors(true),
             Status::UnsupportedStructureVersion => {
                 self.named("version", |value| format!("version is {value}; the only version is 1"))
@@ -121,6 +122,7 @@ impl Refusal<'_> {
         let values = self.values();
         let ends =
             |end: &'static str| values.iter().filter(move |one| one.is_member && one.path.ends_with(end));
+        // An MQTT or HTTP request consists of its texts; a write has its length in a register.
         let texts: u64 =
             ends(".length").filter(|one| one.type_name == "uint32_t").map(|one| u64::from(one.value)).sum();
         match self.handles.send_buffer(self.registers[0]) {
@@ -191,9 +193,11 @@ impl Refusal<'_> {
     fn address_error(&self, values: &[Argument], one: &Argument) -> Option<String> {
         let (target, constant) = pointed(one.type_name)?;
         if one.value == 0 {
+            // NULL is allowed where the length beside it is 0.
             let is_empty = length_of(values, one) == Some(0);
             return (!is_empty).then(|| format!("{} is NULL", one.path));
         }
+        // An address of bytes is checked for as many as its length says, any other for its structure.
         let own = layouts::layout(target.trim_start_matches("struct ")).map_or(1, |layout| layout.size);
         let length = if target == "uint8_t" { length_of(values, one).unwrap_or(1).max(1) } else { own };
         let last = one.value.checked_add(length - 1);
@@ -298,6 +302,7 @@ impl Refusal<'_> {
                 continue;
             }
             let Some(value) = self.scalar(at, member.size) else { return };
+            // The application's memory decides how much there is to look at.
             if values.len() == MAX_VALUES {
                 return;
             }
