@@ -78,6 +78,10 @@ impl Cpu {
 
     /// Resets the processor: SP and PC come from the vector table at [`Config::vtor`]. RAM, the cycle count and the
     /// levels of the interrupt lines keep their values.
+    ///
+    /// # Errors
+    /// [`NoVectorTable`] if neither flash nor RAM is at [`Config::vtor`]; the processor has been reset, but must not
+    /// run.
     pub fn reset(&mut self) -> Result<(), NoVectorTable> {
         self.core.reset(&self.config);
         self.code.invalidate();

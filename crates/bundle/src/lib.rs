@@ -89,12 +89,18 @@ impl Bundle {
 
     /// Reads and checks the bundle in `file`, the whole content of an archive. The signature is not checked here,
     /// because that needs a key: see [`Bundle::verify`].
+    ///
+    /// # Errors
+    /// [`BundleError`] for the first rule of D151 or D152, or of the archive, that it breaks.
     pub fn read(file: &[u8], capacity: Capacity) -> Result<Self, BundleError> {
         let entries = archive::read(file, capacity)?;
         manifest::read(&entries, capacity)
     }
 
     /// Writes a bundle with one layer, the image at the start of the internal flash, signed if there is a key.
+    ///
+    /// # Errors
+    /// [`BundleError`]: what [`Bundle::read`] would find wrong in it.
     pub fn write(
         image: &[u8],
         policies: &Policies,
@@ -136,6 +142,9 @@ impl Bundle {
     }
 
     /// Checks that the bundle is signed with the private half of `key`.
+    ///
+    /// # Errors
+    /// [`BundleError`]: it is not signed, or by another key.
     pub fn verify(&self, key: &PublicKey) -> Result<(), BundleError> {
         self.signed_body.verify(key)
     }

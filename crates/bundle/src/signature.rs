@@ -65,6 +65,9 @@ pub struct PublicKey([u8; POINT]);
 
 impl PublicKey {
     /// Reads a key in PEM (`BEGIN PUBLIC KEY`).
+    ///
+    /// # Errors
+    /// [`KeyError`]: no public key, or not an uncompressed point on P-256.
     pub fn from_pem(pem: &[u8]) -> Result<Self, KeyError> {
         let der = SubjectPublicKeyInfoDer::from_pem_slice(pem).map_err(|_| KeyError::NoPublicKey)?;
         let point = der.strip_prefix(&SPKI).ok_or(KeyError::NotP256)?;
@@ -89,6 +92,9 @@ pub struct SigningKey(EcdsaKeyPair);
 
 impl SigningKey {
     /// Reads a key in PEM (`BEGIN PRIVATE KEY`, PKCS#8).
+    ///
+    /// # Errors
+    /// [`KeyError`]: no private key in PKCS#8, or not one on P-256.
     pub fn from_pem(pem: &[u8]) -> Result<Self, KeyError> {
         let der = PrivatePkcs8KeyDer::from_pem_slice(pem).map_err(|_| KeyError::NoPrivateKey)?;
         let random = SystemRandom::new();

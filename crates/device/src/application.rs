@@ -45,12 +45,19 @@ impl From<Image> for Application {
 impl Application {
     /// Reads and checks what is in the file at `path`. When there is a `signer`, only a bundle signed with its private
     /// half will do.
+    ///
+    /// # Errors
+    /// [`LoadError`] with the path: the file cannot be read, or what [`Application::parse`] finds wrong in it.
     pub fn load(path: &Path, signer: Option<&PublicKey>) -> Result<Self, LoadError> {
         let parsed = read_file(path).and_then(|file| Self::parse(&file, signer));
         parsed.map_err(|cause| LoadError { path: path.to_owned(), cause })
     }
 
     /// Checks what is in `file`, the whole content of a bundle, an ELF file or a raw binary.
+    ///
+    /// # Errors
+    /// [`ImageError`]: with a `signer`, anything but a bundle that it signed; otherwise no bundle or image that a
+    /// device accepts (D151, D152, D211).
     pub fn parse(file: &[u8], signer: Option<&PublicKey>) -> Result<Self, ImageError> {
         if Bundle::has_zip_signature(file) {
             return of_bundle(file, signer);

@@ -146,6 +146,9 @@ impl Board {
     }
 
     /// Reads `bytes` (1, 2 or 4) at `address`, which is a multiple of them.
+    ///
+    /// # Errors
+    /// [`NoSuchAddress`] outside the peripheral region; inside it an address without a register reads 0.
     pub fn read(&mut self, address: u32, bytes: u32, now: Cycles) -> Result<u32, NoSuchAddress> {
         let lane = Lane::new(address, bytes);
         let Some(word) =
@@ -157,6 +160,9 @@ impl Board {
     }
 
     /// Writes `bytes` (1, 2 or 4) at `address`, which is a multiple of them.
+    ///
+    /// # Errors
+    /// [`NoSuchAddress`] outside the peripheral region; inside it a write to an address without a register is ignored.
     pub fn write(&mut self, address: u32, bytes: u32, value: u32, now: Cycles) -> Result<(), NoSuchAddress> {
         let store = Lane::new(address, bytes).put(value);
         self.access(address, bytes, now, |peripheral, offset, context| {

@@ -128,6 +128,10 @@ pub struct Device {
 
 impl Device {
     /// Starts a device. `observer` is called on the device's own thread, which waits for it.
+    ///
+    /// # Errors
+    /// The external flash, the recording or the debugger's port cannot be set up, or the operating system starts no
+    /// further thread. The connection to the cloud cannot fail here: it is made later, and repeated.
     pub fn start(
         mut options: Options,
         observer: impl FnMut(DeviceEvent) + Send + 'static,

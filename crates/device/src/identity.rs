@@ -66,6 +66,9 @@ pub struct Identity {
 
 impl Identity {
     /// An identity from its parts: the id, and the PEM texts of the folder.
+    ///
+    /// # Errors
+    /// [`IdentityError`] for the part that is malformed or does not match the others.
     pub fn new(
         device_id: DeviceId,
         certificate: String,
@@ -78,6 +81,9 @@ impl Identity {
     }
 
     /// Reads the identity in `folder`.
+    ///
+    /// # Errors
+    /// [`IdentityError`]: a file is missing, others than its owner may read the key, or what [`Identity::new`] refuses.
     pub fn load(folder: &Path) -> Result<Self, IdentityError> {
         check_mode(&folder.join(KEY))?;
         let id = read(&folder.join(DEVICE_ID))?;
@@ -88,6 +94,9 @@ impl Identity {
     }
 
     /// Writes the identity into `folder`, which is made if it does not exist.
+    ///
+    /// # Errors
+    /// [`IdentityError`] with the file that cannot be written; those before it have been.
     pub fn save(&self, folder: &Path) -> Result<(), IdentityError> {
         fs::create_dir_all(folder).map_err(|error| IdentityError::file(folder, &error))?;
         write(&folder.join(DEVICE_ID), &format!("{}\n", self.device_id))?;

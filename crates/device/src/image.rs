@@ -46,6 +46,9 @@ pub struct Image {
 
 impl Image {
     /// Reads and checks the image in the file at `path`.
+    ///
+    /// # Errors
+    /// [`LoadError`] with the path: the file cannot be read, or what [`Image::parse`] finds wrong in it.
     pub fn load(path: &Path) -> Result<Self, LoadError> {
         let with_path = |cause| LoadError { path: path.to_owned(), cause };
         read_file(path).and_then(|file| Self::parse(&file)).map_err(with_path)
@@ -53,6 +56,9 @@ impl Image {
 
     /// Checks the image in `file`, the whole content of an ELF file, an Intel HEX file, a file of S-records or a raw
     /// binary.
+    ///
+    /// # Errors
+    /// [`ImageError`]: the first rule of D211 that it breaks, in terms of what to change.
     pub fn parse(file: &[u8]) -> Result<Self, ImageError> {
         match file {
             [] => return Err(ImageError::Empty),
@@ -106,6 +112,9 @@ fn flashed(mut flash: Vec<u8>) -> Arc<[u8]> {
 }
 
 /// The whole content of a file, unless that is more than any image has.
+///
+/// # Errors
+/// [`ImageError::Unreadable`] with the operating system's reason, [`ImageError::FileTooLarge`].
 pub fn read_file(path: &Path) -> Result<Vec<u8>, ImageError> {
     let mut bytes = Vec::new();
     let mut read =

@@ -33,6 +33,9 @@ pub fn target(input: &Input<'_>) -> String {
 }
 
 /// Looks whether what is wired to a board can take all of `stimuli`.
+///
+/// # Errors
+/// [`WiringError`] for the first that names a sensor or quantity that is not there, or a value out of its range.
 pub fn check(stimuli: &[Stimulus], attachments: &[Attachment]) -> Result<(), WiringError> {
     stimuli.iter().try_for_each(|stimulus| check_one(&stimulus.input, attachments))
 }

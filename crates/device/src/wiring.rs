@@ -75,6 +75,9 @@ impl From<PinError> for WiringError {
 
 impl Attachment {
     /// Reads `BUS:MODEL[@ADDRESS][,NAME=SOURCE]…`; the source `@-` means that the value is set while the device runs.
+    ///
+    /// # Errors
+    /// [`WiringError`], a text for the user: the bus, model, address, quantity or value does not exist, and which do.
     pub fn i2c(text: &str) -> Result<Self, WiringError> {
         let mut parts = text.split(',');
         let head = parts.next().unwrap_or_default();
@@ -98,6 +101,9 @@ impl Attachment {
     }
 
     /// Reads `BUS:23lc512[,cs=PIN]` or `BUS:loopback`.
+    ///
+    /// # Errors
+    /// [`WiringError`], a text for the user: the bus, model or pin does not exist, and which do.
     pub fn spi(text: &str) -> Result<Self, WiringError> {
         let mut parts = text.split(',');
         let head = parts.next().unwrap_or_default();
@@ -123,6 +129,9 @@ impl Attachment {
     }
 
     /// Reads the name of a serial port that loses what arrives while its receiver is full: 1 to 5, or lp1.
+    ///
+    /// # Errors
+    /// [`WiringError`] for any other name.
     pub fn overrunning(text: &str) -> Result<Self, WiringError> {
         let port = serial::port_named(text);
         let port =
@@ -139,6 +148,9 @@ impl Attachment {
 }
 
 /// Checks that no two attachments are at the same address or bus.
+///
+/// # Errors
+/// [`WiringError`] with the first place that is taken twice.
 pub fn check(attachments: &[Attachment]) -> Result<(), WiringError> {
     let mut locations = BTreeSet::new();
     let duplicate = attachments.iter().map(location).find(|location| !locations.insert(location.clone()));

@@ -18,7 +18,8 @@ pub fn prefix(length: u32, out: &mut [u8; MAX_PREFIX]) -> usize {
     writer.written()
 }
 
-/// Reads the fields of one body. Every length is checked against what is there.
+/// Reads the fields of one body. Every length is checked against what is there; a method that finds too little fails
+/// with the violation that the other end is sent in its `BYE`.
 #[derive(Clone, Copy, Debug)]
 pub struct Reader<'a> {
     left: &'a [u8],

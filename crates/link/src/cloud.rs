@@ -397,6 +397,9 @@ impl CloudLink {
     }
 
     /// Begins and writes a whole item that takes no ring bytes, as most answers do. Gives the length written.
+    ///
+    /// # Errors
+    /// [`SendError`]: the body is longer than an answer has, or the channel cannot begin an item now.
     pub fn write_answer(
         &mut self,
         channel: u8,

@@ -180,6 +180,10 @@ impl DeviceLink {
     }
 
     /// Opens a channel under a free number. [`DeviceLink::transmit`] writes its `OPEN`; frames may follow that.
+    ///
+    /// # Errors
+    /// [`NoFreeChannel`]: all numbers are in use, also by channels whose closing the cloud has not confirmed, or the
+    /// connection is not open.
     pub fn open_channel(&mut self, channel_type: ChannelType, ring: u32) -> Result<u8, NoFreeChannel> {
         if self.state != State::Open {
             return Err(NoFreeChannel);
@@ -252,6 +256,10 @@ impl DeviceLink {
 
     /// Begins a frame of a channel: accounts for it and gives its header. The driver sends exactly `length` body
     /// bytes after it.
+    ///
+    /// # Errors
+    /// [`SendError`]: the channel is not open, or the frame is none that may follow now. Nothing has been accounted
+    /// for.
     pub fn channel_frame(
         &mut self,
         now: Instant,

@@ -52,6 +52,9 @@ impl Header {
     }
 
     /// Reads a header: it and the bytes it took, or `None` when `bytes` ends inside it.
+    ///
+    /// # Errors
+    /// [`Violation`]: a length that is not minimal, or more than a frame may have.
     pub fn decode(bytes: &[u8]) -> Result<Option<(Self, usize)>, Violation> {
         let Some((&head, rest)) = bytes.split_first() else { return Ok(None) };
         let Some((value, taken)) = varint::decode(rest, LENGTH_BITS)? else { return Ok(None) };

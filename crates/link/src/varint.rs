@@ -25,6 +25,9 @@ pub fn encode(value: u64, out: &mut [u8; MAX_64]) -> usize {
 
 /// Reads a varint of at most `bits` bits (up to 64): the value and the bytes it took, or `None` when `bytes` ends
 /// inside it.
+///
+/// # Errors
+/// [`Violation`]: more than `bits` bits, or not the shortest form, so that each value has one encoding.
 pub fn decode(bytes: &[u8], bits: u32) -> Result<Option<(u64, usize)>, Violation> {
     let mut value = 0;
     for (group, &byte) in bytes.iter().enumerate() {

@@ -93,6 +93,9 @@ pub struct Overhead {
 
 impl Client {
     /// Starts on a connection that has just been established; the CONNECT is ready to transmit.
+    ///
+    /// # Errors
+    /// [`InvalidOptions`] for the first option that MQTT does not allow. No connection is needed to find that.
     pub fn new(options: &ConnectOptions, limits: Limits, now: Instant) -> Result<Self, InvalidOptions> {
         options.check()?;
         if !limits.are_usable() {
@@ -283,6 +286,9 @@ impl Client {
 
     /// Acknowledges a message for the application. The PUBACK, or the PUBREC of a QoS 2 message, is sent once every
     /// earlier message is acknowledged too, because the standard wants them in order (MQTT-4.6.0-2, D48).
+    ///
+    /// # Errors
+    /// [`UnknownDelivery`]: the message is acknowledged already, or of an earlier connection (D97).
     pub fn acknowledge(&mut self, delivery: DeliveryId) -> Result<(), UnknownDelivery> {
         if self.is_connected() { self.deliveries.acknowledge(delivery) } else { Err(UnknownDelivery) }
     }

@@ -115,6 +115,10 @@ impl std::fmt::Debug for Tracer {
 
 impl Tracer {
     /// Starts to write to `outputs`.
+    ///
+    /// # Errors
+    /// The operating system's: it starts no further thread. Later failures to write end the trace and not the device
+    /// (D136).
     pub fn start(outputs: Vec<TraceSink>) -> io::Result<Self> {
         let (queue, entries) = sync_channel(QUEUE);
         let (finished, done) = sync_channel(1);

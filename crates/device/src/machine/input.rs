@@ -183,6 +183,9 @@ impl InputError {
 
 impl Machine {
     /// Handles an input that arrives at its current cycle.
+    ///
+    /// # Errors
+    /// [`InputError`]: whether the machine is as before, and whether the connection must end, depends on the variant.
     pub fn handle(&mut self, input: &Input<'_>) -> Result<(), InputError> {
         let result = self.apply(input);
         // What the application makes of it is not known until it has run.

@@ -50,6 +50,9 @@ pub struct Provisioning {
 impl Provisioning {
     /// Writes the bundle's layers to the external flash, as an installation does: each replaces its region, the rest
     /// stays, because the application stores its own data there (D152).
+    ///
+    /// # Errors
+    /// The external flash cannot be read or written; layers before the failing one have been installed.
     pub fn install(&mut self) -> std::io::Result<()> {
         self.layers.drain(..).try_for_each(|layer| {
             self.storage.flash.install(layer.region.start, layer.region.size, &layer.bytes)

@@ -38,6 +38,9 @@ impl Status {
 
 impl Recorder {
     /// Makes the file at `path`, readable by its owner only; one that is there is replaced.
+    ///
+    /// # Errors
+    /// The file that is there cannot be removed, or the new one not created.
     pub fn create(path: &Path) -> io::Result<Self> {
         match std::fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -58,6 +61,9 @@ impl Recorder {
     }
 
     /// Writes what the device is made of. Once, and before its machine is made.
+    ///
+    /// # Errors
+    /// The header cannot be written. Later failures are reported by [`Recorder::status`], and the device continues.
     pub fn begin(&mut self, header: &Header) -> io::Result<()> {
         header.write(&mut self.out)?;
         self.out.flush()

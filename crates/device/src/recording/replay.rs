@@ -86,6 +86,10 @@ impl fmt::Display for Divergence {
 impl Replay {
     /// Reads the beginning of the recording at `path` and makes the device it was made with, whose application is
     /// `image` and to which `attachments` are wired. With `trace` every call is reported.
+    ///
+    /// # Errors
+    /// [`RecordingError`]: the file cannot be read, has another format version, or was made with another image or
+    /// wiring.
     pub fn open(
         path: &Path,
         image: &Image,
@@ -96,6 +100,9 @@ impl Replay {
     }
 
     /// The same from bytes.
+    ///
+    /// # Errors
+    /// As [`Replay::open`].
     pub fn from(
         mut from: Box<dyn Read + Send>,
         image: &Image,

@@ -41,6 +41,9 @@ impl Source {
     }
 
     /// Reads `21.5`, `20..30/60s`, or `@FILE` with lines `VALUE` (one a second) or `SECOND,VALUE`.
+    ///
+    /// # Errors
+    /// [`SourceError`], a text for the user: it is none of these forms, or the file cannot be read.
     pub fn parse(text: &str) -> Result<Self, SourceError> {
         if let Some(file) = text.strip_prefix('@') {
             let series = std::fs::read_to_string(Path::new(file));
@@ -56,6 +59,9 @@ impl Source {
     }
 
     /// Reads the lines of a file of values. A first line without numbers, empty ones and those after `#` do not count.
+    ///
+    /// # Errors
+    /// [`SourceError`] with the line: it has no number, or a time before the one above; or there is no value at all.
     pub fn series(text: &str) -> Result<Self, SourceError> {
         let mut values: Vec<(f64, f64)> = Vec::new();
         for (index, line) in text.lines().enumerate() {

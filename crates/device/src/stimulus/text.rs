@@ -15,6 +15,9 @@ pub const MAX_STIMULI: usize = 100_000;
 const LATEST: u64 = 365 * 24 * 3600;
 
 /// Reads `PIN=LEVEL[@TIME][,LEVEL@TIME]…`.
+///
+/// # Errors
+/// [`WiringError`], a text for the user with an example of the form.
 pub fn parse_pin(text: &str) -> Result<Vec<Stimulus>, WiringError> {
     let (target, values) = text.split_once('=').ok_or_else(|| {
         WiringError(format!("{text} is not PIN=LEVEL@TIME, such as PB11=0@5s or PB11=0@5s,1@5.2s"))
@@ -28,6 +31,10 @@ pub fn parse_pin(text: &str) -> Result<Vec<Stimulus>, WiringError> {
 
 /// Reads `TARGET=VALUE[@TIME]`, where the target is a pin, `serial:PORT`, or `i2c:BUS@ADDRESS:NAME`. Without a time it
 /// is the device's start.
+///
+/// # Errors
+/// [`WiringError`], a text for the user with an example of the form. Whether the target exists is checked by
+/// [`super::check`].
 pub fn parse(text: &str) -> Result<Stimulus, WiringError> {
     let (target, value) = split(text)?;
     timed(value, |value| read_input(target, value))
@@ -35,6 +42,9 @@ pub fn parse(text: &str) -> Result<Stimulus, WiringError> {
 
 /// Reads a script: a line `TIME TARGET=VALUE` for each stimulus. Empty lines, and those that begin with `#`, do not
 /// count.
+///
+/// # Errors
+/// [`WiringError`] with the number of the line.
 pub fn parse_script(text: &str) -> Result<Vec<Stimulus>, WiringError> {
     let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
     let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));

@@ -70,6 +70,9 @@ impl Flash {
 
     /// Puts `bytes` at `start` of a region of `size` bytes, whatever was there; the rest of the region is erased. A
     /// region that is so already is left alone.
+    ///
+    /// # Errors
+    /// The file cannot be read or written.
     pub fn install(&mut self, start: u32, size: u32, bytes: &[u8]) -> io::Result<()> {
         let mut wanted = bytes.to_vec();
         wanted.resize(size as usize, ERASED);

@@ -16,6 +16,9 @@ pub struct Address {
 
 impl Address {
     /// Reads `host`, `host:port`, `1.2.3.4:port` or `[::1]:port`.
+    ///
+    /// # Errors
+    /// [`AddressError`] with the text: no host name or address, or a port that is not 1 to 65535.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
         let wrong = || AddressError(text.to_owned());
         let (host, port) = split_port(text).ok_or_else(wrong)?;

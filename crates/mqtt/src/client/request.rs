@@ -27,6 +27,10 @@ impl Client {
     /// Publishes a message. [`Event::Published`](crate::Event::Published) with `token` reports the outcome.
     ///
     /// A QoS 1 message beyond the broker's Receive Maximum waits for an earlier one to be acknowledged (MQTT-3.3.4-7).
+    ///
+    /// # Errors
+    /// [`RequestError`]: not connected, not allowed by MQTT, not offered by the broker, too large for it, or too much
+    /// is waiting. Then nothing was sent and no event follows.
     pub fn publish(
         &mut self,
         token: u32,
@@ -62,6 +66,9 @@ impl Client {
     }
 
     /// Subscribes to one or more topic filters. [`Event::Subscribed`](crate::Event::Subscribed) reports the outcome.
+    ///
+    /// # Errors
+    /// As [`Client::publish`].
     pub fn subscribe(&mut self, token: u32, filters: &[Filter<'_>]) -> Result<(), RequestError> {
         self.require_connected()?;
         if filters.is_empty() {
@@ -96,6 +103,9 @@ impl Client {
     }
 
     /// Ends one or more subscriptions. [`Event::Unsubscribed`](crate::Event::Unsubscribed) reports the outcome.
+    ///
+    /// # Errors
+    /// As [`Client::publish`].
     pub fn unsubscribe(&mut self, token: u32, topics: &[&[u8]]) -> Result<(), RequestError> {
         self.require_connected()?;
         if topics.is_empty() || !topics.iter().all(|topic| is_valid_topic_filter(topic)) {

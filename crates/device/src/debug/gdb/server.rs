@@ -43,6 +43,9 @@ pub struct Server {
 
 impl Server {
     /// Binds `address`; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// The operating system's: the port is in use, or the address is not of this machine.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;
         let address = listener.local_addr()?;
