@@ -87,8 +87,8 @@ async fn prune(store: Weak<Store>, epoch: Epoch, limits: Limits) {
     }
 }
 
-/// Removes log lines in excess, and those that are too old unless the clock is in doubt: a wrong clock would delete
-/// everything (D164).
+/// Removes log lines in excess, and those that are too old unless the clock is in doubt, because a wrong clock would
+/// delete everything (D164).
 async fn prune_once(
     store: &Store,
     epoch: Epoch,

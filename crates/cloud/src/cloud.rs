@@ -110,8 +110,8 @@ impl Cloud {
         self.metrics_address
     }
 
-    /// Limits that are lower than configured because the process may not open more files: otherwise connections would
-    /// fail one by one (D175).
+    /// Limits that are lower than configured because the process may not open more files, since otherwise connections
+    /// would fail one by one (D175).
     pub fn lowered_limits(&self) -> &[LoweredLimit] {
         &self.lowered
     }

@@ -37,7 +37,7 @@ pub struct Config {
     pub require_tls: bool,
     /// Ids or names of accounts whose devices must reach brokers by TLS.
     pub require_tls_of: Vec<String>,
-    /// Ports on which brokers are reached by TLS even if the application gives no TLS credentials: a plain-text
+    /// Ports on which brokers are reached by TLS even if the application gives no TLS credentials, because a plain-text
     /// connection to them never works (D196).
     pub tls_ports: TlsPorts,
     /// The limits.

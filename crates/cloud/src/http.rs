@@ -33,7 +33,7 @@ use budget::Budget;
 use head::Recording;
 use tap::Tapped;
 
-/// `User-Agent` of requests where the application sets none: some servers refuse requests without one (D195).
+/// `User-Agent` of requests where the application sets none, because some servers refuse requests without one (D195).
 const DEFAULT_USER_AGENT: &str = concat!("openvisor/", env!("CARGO_PKG_VERSION"));
 
 /// Methods that need `Content-Length: 0` when they have no content (RFC 9110, 8.6): servers answer 411 otherwise, and

@@ -39,7 +39,7 @@ pub const SESSION_ROUNDS: usize = 16;
 /// again.
 pub const MAX_ORPHANED_LOG_LINES: usize = 16 * 1024;
 
-/// Log lines removed in one transaction: other writers wait that long (D120).
+/// Log lines removed in one transaction: few, because other writers wait for its end (D120).
 pub const LOG_PRUNE_CHUNK: u32 = 2000;
 
 /// Pause between two such transactions, in which others write.
@@ -145,7 +145,7 @@ pub const TASK_PANICS: usize = 5;
 /// The period.
 pub const TASK_PANIC_PERIOD: Duration = Duration::from_mins(1);
 
-/// How often a device is given the wall clock: its own clock drifts (D25).
+/// How often a device is given the wall clock, because its own clock drifts (D25).
 pub const WALL_CLOCK_INTERVAL: Duration = Duration::from_hours(1);
 
 /// Time a connection has for its first byte. A TLS client sends first, and at once.

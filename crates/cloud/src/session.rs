@@ -278,7 +278,7 @@ impl Session {
     }
 
     /// Stops everything but sending the `BYE`. Every broker connection ends without `DISCONNECT`, so that the broker
-    /// publishes the will: the application did not ask to disconnect (D52).
+    /// publishes the will, because the application did not ask to disconnect (D52).
     fn say_bye(&mut self, reason: ByeReason) {
         if !self.is_closing() {
             let deadline = Instant::now() + self.shared.limits.farewell_timeout;

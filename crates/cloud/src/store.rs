@@ -163,7 +163,8 @@ pub struct Store {
     /// Lines each device has logged since its log was last counted; `None` before the first count.
     logged: Arc<Mutex<Option<HashMap<DeviceId, u32>>>>,
     health: Arc<Health>,
-    /// False once authorisations could not be read for too long: a revoked device might stay connected (D162).
+    /// False once authorisations could not be read for too long, because a revoked device might then stay connected
+    /// (D162).
     is_authorizing: Arc<AtomicBool>,
 }
 

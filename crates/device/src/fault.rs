@@ -22,7 +22,7 @@ pub enum FaultKind {
         /// Where it went.
         address: u32,
     },
-    /// A handler of a fast interrupt did not return in time: nothing else could interrupt it (D146).
+    /// A handler of a fast interrupt did not return in time, and nothing but the kernel can interrupt it (D146).
     HungHandler,
 }
 

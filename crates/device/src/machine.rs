@@ -114,7 +114,7 @@ impl Machine {
             priority_bits: PRIORITY_BITS,
             vtor: FLASH.start,
             trap: ENTRY_PAGE,
-            // The kernel handles hard faults, as on the board: the application is stopped and restarted (D73).
+            // The kernel handles hard faults, as on the board, where the application is stopped and restarted (D73).
             halt_on_hard_fault: true,
             halt_on_spin: true,
             ..Config::default()
@@ -312,8 +312,8 @@ impl Machine {
         self.trace_events();
     }
 
-    /// The cycle at which an active handler of a fast interrupt counts as hung. Nothing else could stop one: it runs
-    /// above the application's own priorities (D146).
+    /// The cycle at which an active handler of a fast interrupt counts as hung. Nothing else could stop one, because it
+    /// runs above the application's own priorities (D146).
     fn hung_at(&self) -> Option<Cycles> {
         Some(self.cpu.reserved_active_since()? + HUNG_MS * 1000 * CYCLES_PER_MICRO)
     }
@@ -430,7 +430,8 @@ impl Machine {
     }
 
     /// Restarts the application. The kernel keeps running, and with it the link, the microseconds and the sequence
-    /// numbers of log messages; every handle of the application becomes invalid (N09, D73).
+    /// numbers of log messages; every handle of the application becomes invalid, because its variables start again
+    /// (N09, D73).
     fn restart(&mut self, reason: WakeReason) {
         self.enter_kernel(|kernel, port| kernel.application_restarted(port, reason));
         self.board.reset(self.now());

@@ -197,8 +197,8 @@ impl Protocol {
         }
     }
 
-    /// Answers the requests in flight, because the cloud cannot any more; returns how many responses became readable
-    /// (D53).
+    /// Answers the requests in flight, because the cloud cannot any more; returns how many responses became readable,
+    /// since each has an event of its own (D53, D87).
     fn fail_in_flight(&mut self) -> u32 {
         match self {
             Self::Mqtt(mqtt) => mqtt.fail_in_flight(),

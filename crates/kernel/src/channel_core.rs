@@ -30,7 +30,7 @@ impl ChannelCore {
         self.closure.is_none()
     }
 
-    /// Requests and writes need a connected channel: their bytes would never leave the ring (N72).
+    /// Requests and writes need a connected channel, since their bytes would never leave the ring (N72).
     pub(crate) fn require_connected(&self) -> Result<(), Status> {
         if self.is_connected() { Ok(()) } else { Err(Status::ChannelClosed) }
     }

@@ -10,7 +10,7 @@ use crate::port::{ExternalFlash, FlashFault, Port};
 
 /// The open handles.
 pub(crate) struct FlashHandles {
-    /// 0 in a free slot: no handle is 0 (N08).
+    /// 0 in a free slot, because no handle is 0 (N08).
     open: [u32; FLASH_HANDLES],
 }
 

@@ -16,7 +16,7 @@ impl HandleAllocator {
     /// An allocator before the device's start. Its order is not secret, so it must not be used.
     pub(crate) const UNKEYED: Self = Self { keys: [0; 4], allocated: 0 };
 
-    /// An allocator with an order of its own: the handles of an earlier start are void (N09).
+    /// An allocator with an order of its own, so that the handles of an earlier start are void (N09).
     pub(crate) fn new(rng: &mut Rng) -> Self {
         Self { keys: core::array::from_fn(|_| rng.next_u32()), allocated: 0 }
     }

@@ -107,8 +107,8 @@ impl Notifications {
         if self.is_busy(port, target.centre) { self.defer(port, posted) } else { self.deliver(port, posted) }
     }
 
-    /// Queues a record. If the queue is full, the oldest record is written at once: late interrupts can be merged, lost
-    /// records cannot be recovered (D11).
+    /// Queues a record. If the queue is full, the oldest record is written at once, because late interrupts can be
+    /// merged, but lost records cannot be recovered (D11).
     fn defer(&mut self, port: &mut Port<'_>, posted: PendingRecord) {
         if !self.pending.has_room(1)
             && let Some(oldest) = self.pending.pop()
@@ -125,8 +125,8 @@ impl Notifications {
         irq.is_some_and(|irq| port.interrupts.is_enabled(irq) && port.interrupts.is_pending(irq))
     }
 
-    /// Writes the record to the next slot and pends the interrupt. The slot is overwritten whatever it contains:
-    /// the kernel cannot know whether the application has read it (D10).
+    /// Writes the record to the next slot and pends the interrupt. The slot is overwritten whatever it contains,
+    /// because the kernel cannot know whether the application has read it (D10).
     fn deliver(&mut self, port: &mut Port<'_>, posted: PendingRecord) {
         let mut centres = self.centres.iter_mut().flatten();
         let Some(centre) = centres.find(|centre| centre.handle == posted.centre) else { return };

@@ -90,8 +90,8 @@ impl Outbox {
         self.ring.free()
     }
 
-    /// Queues a request, whole or not at all: one that was refused was never issued (D03). `INVALIDBUFFERSIZE` if the
-    /// free ring is too small for it (D45).
+    /// Queues a request, whole or not at all, because one that was refused was never issued (D03). `INVALIDBUFFERSIZE`
+    /// if the free ring is too small for it (D45).
     pub(crate) fn put(&mut self, memory: &mut dyn Memory, kind: u8, body: &dyn Body) -> Result<(), Status> {
         let left = u32::try_from(length_of(body)).map_err(|_| Status::InvalidBufferSize)?;
         self.put_sized(memory, Outgoing { kind, left, needs_alias: false }, |draft| body.encode(draft))

@@ -69,8 +69,8 @@ pub(crate) fn system_led(port: &mut Port<'_>, enable: u32) -> Result<(), Status>
     if port.hardware.set_system_led(enable) { Ok(()) } else { Err(Status::Unavailable) }
 }
 
-/// `MICROVISORBUSY` while there is a connection, one is being made or about to be, or an update is being downloaded:
-/// sleep would break it (D105).
+/// `MICROVISORBUSY` while there is a connection, one is being made or about to be, or an update is being downloaded,
+/// because sleep would break it (D105).
 fn require_idle_network(network: &Network, clock_is_set: bool) -> Result<(), Status> {
     let is_busy = network.wants_link(clock_is_set) || network.is_active() || network.is_fetching_update();
     if is_busy { Err(Status::MicrovisorBusy) } else { Ok(()) }

@@ -18,7 +18,7 @@ pub(crate) struct SystemEvents {
 
 #[derive(Clone, Copy)]
 struct Registration {
-    /// 0 if there is none: no handle is 0 (N08).
+    /// 0 if there is none, because no handle is 0 (N08).
     handle: u32,
     target: NotificationTarget,
     source: SystemNotificationSource,

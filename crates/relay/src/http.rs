@@ -48,7 +48,7 @@ impl HttpChannel {
     }
 
     /// Hands the request to the driver, or responds why it is not sent. That is a result of the request and no
-    /// violation: the kernel has accepted the call (D60).
+    /// violation, because the kernel has accepted the call (D60).
     fn on_request(&mut self, request: &frame::HttpRequest<'_>, cx: &mut Context<'_>) {
         match request_check::check(request, max_response_length(cx.ring)) {
             Ok(request) => self.send(request, cx),

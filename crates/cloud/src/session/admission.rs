@@ -58,8 +58,8 @@ pub(super) async fn decide(shared: &Shared, admitted: &Admitted) -> Decision {
     Decision::Refused(reason)
 }
 
-/// Refusals that need no store, so that a device that reconnects in a loop does not load it: it was refused a moment
-/// ago, or connects too often (D173).
+/// Refusals that need no store, so that a device that reconnects in a loop does not load it, because it was refused a
+/// moment ago or connects too often (D173).
 fn known_refusal(shared: &Shared, admitted: &Admitted, now: Instant) -> Option<EndReason> {
     if let Some(reason) = shared.refused.get(admitted.device, admitted.fingerprint, now) {
         return Some(reason);

@@ -1,5 +1,5 @@
 //! The rate limit of a device's log lines. Lines in excess are dropped, because holding back the device would hold back
-//! everything else it sends; one line in the log says how many were dropped (D122).
+//! everything else it sends; one line in the log says how many were dropped, so that the gap is explained (D122).
 
 use tokio::time::Instant;
 

@@ -14,7 +14,7 @@ const IDLE: Duration = Duration::from_hours(24);
 /// One timer for all deadlines of a session.
 pub(super) struct Timer {
     sleep: Pin<Box<Sleep>>,
-    /// When the device is next given the wall clock: its own clock drifts (D25).
+    /// When the device is next given the wall clock, because its own clock drifts (D25).
     next_wall_clock: Instant,
 }
 

@@ -100,8 +100,8 @@ pub enum Input<'a> {
 /// nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DebuggerInput<'a> {
-    /// It attaches: the application halts, and the kernel keeps the link up whatever the application requests
-    /// (N20).
+    /// It attaches. The application halts, so that the user sees its state, and the kernel keeps the link up whatever
+    /// the application requests (N20).
     Attach,
     /// It detaches, and what it set goes with it: the application resumes.
     Detach,

@@ -100,7 +100,7 @@ pub struct Will<'a> {
     pub topic: &'a str,
     /// What.
     pub payload: &'a [u8],
-    /// Quality of service, 0 to 2.
+    /// Quality of service: 0 or 1. The cloud answers 2 as invalid parameters.
     pub qos: u32,
     /// Whether the broker keeps it.
     pub retain: bool,
@@ -133,7 +133,7 @@ pub struct Publish<'a> {
     pub topic: &'a str,
     /// What.
     pub payload: &'a [u8],
-    /// Quality of service, 0 to 2.
+    /// Quality of service: 0 or 1. The cloud answers 2 as invalid parameters.
     pub qos: u32,
     /// Whether the broker keeps it for those who subscribe later.
     pub retain: bool,

@@ -1,5 +1,5 @@
-//! The application's own certificate and key. The certificate is presented without being verified: that is the broker's
-//! decision (D191).
+//! The application's own certificate and key. The certificate is presented without being verified, because whether it
+//! is good is the broker's decision (D191).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
