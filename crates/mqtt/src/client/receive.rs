@@ -57,8 +57,8 @@ impl Client {
         Ok(())
     }
 
-    /// A packet of an accepted connection; only a message can have `dropped` bytes, because the framer refuses any other
-    /// packet above the maximum size.
+    /// A packet of an accepted connection; only a message can have `dropped` bytes, because the framer refuses any
+    /// other packet above the maximum size.
     fn packet(&mut self, packet: Packet<'_>, dropped: usize) -> Result<(), ProtocolError> {
         match packet {
             Packet::ConnAck { reason_code: reason::SUCCESS, .. } => {
