@@ -95,6 +95,8 @@ pub(crate) struct Location {
 pub(crate) struct Code {
     /// Addresses of a debugger's breakpoints.
     breakpoints: Vec<u32>,
+    /// Those that are lifted for a trial run.
+    suspended: Vec<u32>,
     flash: Region,
     ram: Region,
     executed: Executed,
@@ -127,6 +129,7 @@ impl Code {
     pub(crate) fn new(config: &Config, flash_size: usize) -> Self {
         Self {
             breakpoints: Vec::new(),
+            suspended: Vec::new(),
             flash: Region::new(config.flash_base, flash_size),
             ram: Region::new(config.ram_base, config.ram_size),
             executed: Executed::default(),
@@ -204,6 +207,21 @@ impl Code {
         self.breakpoints.swap_remove(at);
         self.invalidate_at(address);
         true
+    }
+
+    /// Lifts all breakpoints until [`Code::resume_breakpoints`].
+    pub(crate) fn suspend_breakpoints(&mut self) {
+        self.suspended = std::mem::take(&mut self.breakpoints);
+        for at in 0..self.suspended.len() {
+            self.invalidate_at(self.suspended[at]);
+        }
+    }
+
+    /// Sets the breakpoints again that were lifted.
+    pub(crate) fn resume_breakpoints(&mut self) {
+        for address in std::mem::take(&mut self.suspended) {
+            self.insert_breakpoint(address);
+        }
     }
 
     pub(crate) fn clear_breakpoints(&mut self) {

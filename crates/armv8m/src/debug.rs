@@ -17,6 +17,9 @@ use crate::state::{Core, Sleep};
 /// that a host that never takes them does not run out of memory.
 pub const MAX_EXCEPTION_EVENTS: usize = 4096;
 
+/// The registers of SysTick.
+const SYSTICK: Range<u32> = 0xE000_E010..0xE000_E020;
+
 /// Why the processor halted for a debugger. The program counter is on the instruction, which has not been executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HaltCause {
@@ -59,6 +62,8 @@ pub(crate) struct DebugState {
     pub watchpoints: Vec<Watchpoint>,
     /// Interrupts are not taken during a single step, as with DHCSR.C_MASKINTS.
     pub interrupts_masked: bool,
+    /// What the debugger does is no activity: see [`Cpu::set_passive_debugger`].
+    pub passive: bool,
     /// Halting debug is enabled (DHCSR.C_DEBUGEN): BKPT halts.
     pub halts_on_bkpt: bool,
     /// Exceptions entered and left, while they are recorded.
@@ -94,6 +99,10 @@ impl DebugState {
 impl Core {
     /// Halts before an access to watched memory.
     pub(crate) fn check_watchpoints(&self, address: u32, length: u32, write: bool) -> Result<(), Event> {
+        // What a trial accesses is rolled back, so that the program has not accessed it.
+        if self.on_trial && self.debug.passive {
+            return Ok(());
+        }
         let touches = |watched: &&Watchpoint| {
             let end = address.saturating_add(length);
             address < watched.range.end && watched.range.start < end && watched.covers(write)
@@ -108,6 +117,11 @@ impl Core {
     /// what the stepped instruction does.
     pub(crate) fn is_masked_by_step(&self, number: u16) -> bool {
         self.debug.interrupts_masked && number >= number::PENDSV
+    }
+
+    /// A debugger has changed something that only it sees.
+    fn note_debugger(&mut self) {
+        self.external_activity |= !self.debug.passive;
     }
 
     /// Saves the registers before a fault's exception is entered, with `sp` as stack pointer.
@@ -140,13 +154,13 @@ impl Cpu {
     /// Sets a breakpoint: the processor halts with [`Exit::Halted`] before it executes the instruction at `address`.
     /// False if there is one already.
     pub fn insert_breakpoint(&mut self, address: u32) -> bool {
-        self.core.external_activity = true;
+        self.core.note_debugger();
         self.code.insert_breakpoint(address & !1)
     }
 
     /// Removes a breakpoint; false if there is none.
     pub fn remove_breakpoint(&mut self, address: u32) -> bool {
-        self.core.external_activity = true;
+        self.core.note_debugger();
         self.code.remove_breakpoint(address & !1)
     }
 
@@ -158,7 +172,7 @@ impl Cpu {
     /// Sets a watchpoint: the processor halts with [`Exit::Halted`] before an instruction accesses the memory. It does
     /// not see what exception entry stacks, nor literals in flash, which are read when their instruction is decoded.
     pub fn insert_watchpoint(&mut self, watchpoint: Watchpoint) {
-        self.core.external_activity = true;
+        self.core.note_debugger();
         self.core.debug.watchpoints.push(watchpoint);
         self.core.update_direct();
     }
@@ -185,6 +199,25 @@ impl Cpu {
     /// DHCSR.C_DEBUGEN set, as with a debugger attached.
     pub fn set_halt_on_breakpoint(&mut self, halts: bool) {
         self.core.debug.halts_on_bkpt = halts;
+    }
+
+    /// Makes the debugger passive, or active again. Breakpoints, watchpoints and [`Cpu::step_passively`] of a passive one
+    /// do not count as activity, and trial runs do not see them: what the processor executes, and when, is the same as
+    /// without a debugger.
+    pub fn set_passive_debugger(&mut self, passive: bool) {
+        self.core.debug.passive = passive;
+    }
+
+    /// Executes one instruction, even if there is a breakpoint on it, exactly as [`Cpu::run`] with a budget of one would
+    /// without the breakpoint: interrupts are taken, and a processor that sleeps or spins does not wake.
+    pub fn step_passively(&mut self, bus: &mut dyn Bus) -> Exit {
+        let pc = self.core.pc;
+        let removed = self.code.remove_breakpoint(pc);
+        let exit = self.run(bus, 1);
+        if removed {
+            self.code.insert_breakpoint(pc);
+        }
+        exit
     }
 
     /// Executes one instruction, even if there is a breakpoint on it. Interrupts are masked meanwhile, so that a step
@@ -228,6 +261,16 @@ impl Cpu {
     /// Reads a word of the private peripheral bus (0xE0000000 to 0xE00FFFFF), as privileged code does.
     pub fn read_ppb(&mut self, address: u32) -> u32 {
         self.core.read_ppb_register(address & !3, Width::Word, true).unwrap_or(0)
+    }
+
+    /// The same without the effect that reading SYST_CSR has, which clears COUNTFLAG; no other read has one.
+    pub fn peek_ppb(&mut self, address: u32) -> u32 {
+        let Some(offset) = SYSTICK.contains(&address).then(|| (address & !3) - SYSTICK.start) else {
+            return self.read_ppb(address);
+        };
+        let mut systick = self.core.systick.clone();
+        systick.advance(self.core.cycles);
+        systick.read(offset)
     }
 
     /// Writes a word, halfword or byte (`bytes` is 4, 2 or 1, and `address` a multiple of it) of the private peripheral

@@ -95,6 +95,9 @@ impl Cpu {
         core.external_activity = true;
         self.spin_detector.note_external_activity(core);
         core.on_trial = true;
+        if core.debug.passive {
+            self.code.suspend_breakpoints();
+        }
         core.memory.undo = Some(Box::default());
         core.update_direct();
         let start = State::of(core);
@@ -144,6 +147,7 @@ impl Cpu {
     /// Ends the trial and rolls it back. The cycles that it took have passed.
     pub fn end_trial(&mut self) {
         let Some(trial) = self.trial.take() else { return };
+        self.code.resume_breakpoints();
         let core = &mut self.core;
         let log = core.memory.undo.take().unwrap_or_default();
         for (word, original) in log.0.into_iter().rev() {

@@ -159,6 +159,19 @@ impl Board {
         Ok(lane.take(word))
     }
 
+    /// Reads as [`Board::read`] does, and changes nothing. `None` where there is no register, or none that can be read
+    /// without an effect. To be called when everything that was due by `now` has happened.
+    pub fn inspect(&mut self, address: u32, bytes: u32, now: Cycles) -> Option<u32> {
+        let Some(index) = self.find(address) else { return PERIPHERALS.contains(&address).then_some(0) };
+        let MappedPeripheral { base, peripheral, .. } = &mut self.mapped[index];
+        let offset = (address - *base) & !3;
+        if peripheral.has_read_effect(offset) {
+            return None;
+        }
+        let mut context = Context { now, bytes, events: &mut Vec::new(), driven: &mut Vec::new() };
+        Some(Lane::new(address, bytes).take(peripheral.read(offset, &mut context)))
+    }
+
     /// Writes `bytes` (1, 2 or 4) at `address`, which is a multiple of them.
     ///
     /// # Errors

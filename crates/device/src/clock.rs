@@ -25,6 +25,11 @@ impl TimeScale {
         self.0 / 1000
     }
 
+    /// As a number.
+    pub fn factor(self) -> f64 {
+        f64::from(self.0) / 1000.0
+    }
+
     /// The greatest.
     pub const MAX: Self = Self(1_000_000);
 }
@@ -37,7 +42,7 @@ impl Default for TimeScale {
 
 impl fmt::Display for TimeScale {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", f64::from(self.0) / 1000.0)
+        write!(f, "{}", self.factor())
     }
 }
 
@@ -95,6 +100,15 @@ impl WallClock {
     /// Cycles the guest was too far behind, and will not catch up with.
     pub fn lost(&self) -> Cycles {
         self.lost
+    }
+
+    /// The guest, at cycle `guest`, does not catch up with what it is behind at `now`.
+    pub fn forget_lag(&mut self, now: Instant, guest: Cycles) {
+        let behind = self.cycle_at(now).saturating_sub(guest);
+        if behind > 0 {
+            self.lost = self.lost.saturating_add(behind);
+            (self.origin, self.start) = (now, guest);
+        }
     }
 
     /// The cycle the guest should be at, at `now`, when it is at `guest`. Drops the cycles it is too far behind.
@@ -159,6 +173,76 @@ impl MinimumPace {
     }
 }
 
+/// How fast the device's time goes, as a part or a multiple of the wall clock's.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Pace(f64);
+
+impl Pace {
+    /// The pace of a guest that took `wall` for `cycles`; none for no time.
+    pub fn of(cycles: Cycles, wall: Duration) -> Option<Self> {
+        let guest = cycles as f64 / f64::from(CLOCK_HZ);
+        (!wall.is_zero()).then(|| Self(guest / wall.as_secs_f64()))
+    }
+
+    /// Whether it is clearly less than `scale` demands.
+    pub fn is_below(self, scale: TimeScale) -> bool {
+        self.0 < NOTICEABLE * scale.factor()
+    }
+}
+
+impl fmt::Display for Pace {
+    /// With two decimals: `0.11`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.2}", self.0)
+    }
+}
+
+/// The part of the demanded pace below which a guest counts as too slow: less than the error of a measurement.
+const NOTICEABLE: f64 = 0.9;
+
+/// Wall-clock time over which a pace is measured, and the shortest that gives one.
+const PACE_INTERVAL: Duration = Duration::from_secs(1);
+const MIN_PACE_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Measures the pace of a guest while it runs.
+#[derive(Debug, Default)]
+pub struct PaceMeter {
+    /// Where the current measurement began.
+    began: Option<(Instant, Cycles)>,
+    pace: Option<Pace>,
+}
+
+impl PaceMeter {
+    /// The guest runs, and is at cycle `guest` at `now`. Returns whether there is a new measurement.
+    pub fn observe(&mut self, now: Instant, guest: Cycles) -> bool {
+        let (since, _) = *self.began.get_or_insert((now, guest));
+        now.saturating_duration_since(since) >= PACE_INTERVAL && self.measure(now, guest)
+    }
+
+    /// The guest, at cycle `guest` at `now`, stops. Returns whether there is a new measurement.
+    pub fn stop(&mut self, now: Instant, guest: Cycles) -> bool {
+        let is_new = self.measure(now, guest);
+        self.began = None;
+        is_new
+    }
+
+    /// The last measurement.
+    pub fn pace(&self) -> Option<Pace> {
+        self.pace
+    }
+
+    fn measure(&mut self, now: Instant, guest: Cycles) -> bool {
+        let Some((since, from)) = self.began else { return false };
+        let elapsed = now.saturating_duration_since(since);
+        if elapsed < MIN_PACE_INTERVAL {
+            return false;
+        }
+        self.pace = Pace::of(guest.saturating_sub(from), elapsed);
+        self.began = Some((now, guest));
+        true
+    }
+}
+
 /// A year in cycles.
 const YEAR: Cycles = 365 * 24 * 3600 * CLOCK_HZ as u64;
 
@@ -202,6 +286,36 @@ mod tests {
             "and continues from there"
         );
         assert_eq!(clock.moment(MAX_LAG + 160_000), start + 10_001 * MILLI);
+    }
+
+    /// Shows D341.
+    #[test]
+    fn a_guest_that_does_not_catch_up_goes_on_at_the_wall_clocks_rate() {
+        let start = Instant::now();
+        let mut clock = WallClock::start(start, 0);
+        clock.forget_lag(start + 200 * MILLI, 1000);
+        assert_eq!(clock.lost(), 200 * 160_000 - 1000);
+        assert_eq!(clock.moment(1000 + 160_000), start + 201 * MILLI);
+        clock.forget_lag(start + 201 * MILLI, 1_000_000);
+        assert_eq!(clock.moment(1000 + 160_000), start + 201 * MILLI, "it is ahead, and waits");
+    }
+
+    /// Shows D342.
+    #[test]
+    fn a_pace_is_measured_over_a_second_in_which_the_guest_runs() {
+        let start = Instant::now();
+        let (mut meter, tenth) = (PaceMeter::default(), u64::from(CLOCK_HZ) / 10);
+        assert!(!meter.observe(start, 500) && !meter.observe(start + 999 * MILLI, 500 + tenth));
+        assert_eq!(meter.pace(), None);
+        assert!(meter.observe(start + 1000 * MILLI, 500 + tenth));
+        assert_eq!(meter.pace().expect("measured").to_string(), "0.10");
+        assert!(!meter.stop(start + 1010 * MILLI, 500 + tenth), "too short to say");
+        // A debugger stops it for an hour; then it runs as it should.
+        assert!(!meter.observe(start + 3_600_000 * MILLI, 600 + tenth));
+        assert!(meter.stop(start + 3_600_500 * MILLI, 600 + 6 * tenth));
+        let pace = meter.pace().expect("measured");
+        assert_eq!(pace.to_string(), "1.00");
+        assert!(!pace.is_below(TimeScale::ONE) && pace.is_below("1.5".parse().expect("a scale")));
     }
 
     /// Shows D220.

@@ -57,6 +57,8 @@ pub struct Options {
     pub time_scale: TimeScale,
     /// Which general-purpose outputs besides the user LED are reported.
     pub pins: PinFilter,
+    /// Report the lines of the application's log ([`DeviceEvent::Logged`]).
+    pub report_log: bool,
     /// The time of its own clock after which it stops by itself.
     pub end: Option<Duration>,
     /// Records its inputs.
@@ -82,6 +84,7 @@ impl Options {
             seed: None,
             time_scale: TimeScale::ONE,
             pins: PinFilter::default(),
+            report_log: false,
             end: None,
             recorder: None,
             routes: Vec::new(),
@@ -140,7 +143,7 @@ impl Device {
         options.provisioning.free_clock |= options.time_scale != TimeScale::ONE;
         options.provisioning.poll_scale = options.time_scale.whole();
         let recorder = options.begin_recording()?;
-        let remote = Remote { waker: Waker::new()?, shared: Arc::default() };
+        let remote = Remote::new()?;
         let connector = Connector::new(&options.identity, options.cloud, remote.waker.clone())?;
         let settings = Settings {
             device_id: options.identity.device_id(),
@@ -162,6 +165,7 @@ impl Device {
             let mut machine = Machine::with_provisioning(settings, options.provisioning);
             machine.set_symbols(debugging.symbols);
             machine.report_pins(options.pins);
+            machine.report_log(options.report_log);
             if let Some(tracer) = debugging.tracer {
                 machine.trace_to(tracer);
             }
@@ -226,6 +230,14 @@ struct Shared {
 }
 
 impl Remote {
+    /// The remote of a device that is about to start.
+    ///
+    /// # Errors
+    /// The operating system's, where it refuses a waker.
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self { waker: Waker::new()?, shared: Arc::default() })
+    }
+
     /// Stops the device.
     pub fn stop(&self) {
         self.shared.stopping.store(true, Ordering::SeqCst);

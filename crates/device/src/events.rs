@@ -247,6 +247,12 @@ pub enum DeviceEvent {
         /// Its new level.
         level: bool,
     },
+    /// The kernel has accepted a line for the application's log, which goes to the cloud; only reported if
+    /// [`Options::report_log`](crate::Options::report_log) is set.
+    Logged {
+        /// The line, as the application has it.
+        text: Vec<u8>,
+    },
     /// The application was stopped by a fault. It restarts after a pause that doubles with each (D73).
     Faulted {
         /// What happened.
@@ -270,6 +276,8 @@ pub enum DeviceEvent {
         elapsed_ms: u64,
         /// How fast the device's time was to go.
         scale: TimeScale,
+        /// The call that the application makes in a loop, if it does nothing else.
+        polled: Option<Call>,
     },
     /// The device's clock has reached the time that was set as its end: it has stopped.
     EndReached,

@@ -180,7 +180,11 @@ impl Machine {
         let limit = self.now().saturating_add(budget);
         loop {
             self.process_due();
-            if self.is_waiting() {
+            let waits = self.is_waiting();
+            if self.is_paused() {
+                return RunResult::Busy;
+            }
+            if waits {
                 return RunResult::Idle;
             }
             let before = self.instructions();
@@ -188,6 +192,9 @@ impl Machine {
             let called = matches!(exit, Exit::Trap { .. });
             let idle = self.handle_exit(exit) == RunResult::Idle || self.is_waiting();
             self.trace_events();
+            if self.is_paused_before_instruction() {
+                return RunResult::Busy;
+            }
             // A handler that ran may have taken its interrupt, so that the next record can be written (D11).
             let served = self.kernel.has_waiting_records() && self.instructions() > before;
             if self.kernel.has_waiting_records() && (called || served && self.is_time_to_retry(idle)) {
@@ -196,7 +203,7 @@ impl Machine {
             if idle && !served {
                 return RunResult::Idle;
             }
-            if self.now() >= limit {
+            if self.now() >= limit || self.is_paused() {
                 return RunResult::Busy;
             }
         }
@@ -227,6 +234,11 @@ impl Machine {
         }
     }
 
+    /// Whether the application was stopped, and waits for its restart.
+    pub fn is_restarting(&self) -> bool {
+        self.restarts.is_pending()
+    }
+
     /// How the machine reached its current cycle.
     pub fn run_state(&self) -> RunState {
         self.run_state
@@ -250,6 +262,11 @@ impl Machine {
     /// Sets which general-purpose outputs are reported besides the user LED; none by default.
     pub fn report_pins(&mut self, pins: PinFilter) {
         self.observer.report_pins(pins);
+    }
+
+    /// Sets whether the lines of the application's log are reported ([`DeviceEvent::Logged`]); they are not by default.
+    pub fn report_log(&mut self, reports: bool) {
+        self.observer.report_log(reports);
     }
 
     /// What has happened since the last call, in order.
@@ -337,8 +354,13 @@ impl Machine {
     fn run_to(&mut self, deadline: Cycles) -> Exit {
         let budget = deadline.saturating_sub(self.now()).max(1);
         let step = self.begins_step();
+        let is_passive = self.has_passive_debugger();
         let mut bus = BoardBus { board: &mut self.board, lines: &mut self.lines, deadline };
-        if step { self.cpu.step(&mut bus) } else { self.cpu.run(&mut bus, budget) }
+        match step {
+            false => self.cpu.run(&mut bus, budget),
+            true if is_passive => self.cpu.step_passively(&mut bus),
+            true => self.cpu.step(&mut bus),
+        }
     }
 
     fn handle_exit(&mut self, exit: Exit) -> RunResult {

@@ -37,6 +37,11 @@ pub trait Peripheral: Send {
         false
     }
 
+    /// Whether reading the word at `offset` changes something: it takes a character out of a register, for example.
+    fn has_read_effect(&self, _offset: u32) -> bool {
+        false
+    }
+
     /// Sets the level of each of the peripheral's interrupt lines.
     fn interrupts(&self, _lines: &mut Lines) {}
 

@@ -21,7 +21,7 @@ use armv8m::Cycles;
 pub use format::{Header, MAX_WIRING, wiring};
 pub use recorded_machine::RecordedMachine;
 pub use recorder::{Recorder, Status};
-pub use replay::{Divergence, Ending, Replay, Turn};
+pub use replay::{Divergence, Ending, Replay, Turn, contains_debugger};
 use ring::digest::{Context, SHA256};
 
 use crate::events::DeviceEvent;
@@ -88,6 +88,7 @@ impl EventDigest {
             DeviceEvent::Called { .. }
             | DeviceEvent::Crashed(_)
             | DeviceEvent::CallRefused(_)
+            | DeviceEvent::Logged { .. }
             | DeviceEvent::Pin { .. } => {}
             event => self.0.update(format!("{event:?}\n").as_bytes()),
         }
@@ -123,6 +124,8 @@ pub enum RecordingError {
     OtherImage,
     /// It was made with this wired to the board, and now it is something else.
     Wiring(String),
+    /// A debugger is in the recording, so that another cannot be attached to its replay.
+    Debugged,
 }
 
 impl fmt::Display for RecordingError {
@@ -139,6 +142,10 @@ impl fmt::Display for RecordingError {
                 write!(f, "was recorded with nothing wired to the board")
             }
             Self::Wiring(text) => write!(f, "was recorded with this wired to the board: {text}"),
+            Self::Debugged => write!(
+                f,
+                "contains what a debugger did: such a recording can be replayed, but not with another debugger"
+            ),
         }
     }
 }

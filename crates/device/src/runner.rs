@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use armv8m::Cycles;
 use kernel::LinkLoss;
 
-use crate::clock::{MinimumPace, TimeScale, WallClock};
+use crate::clock::{MinimumPace, PaceMeter, TimeScale, WallClock};
 use crate::debug::gdb::GdbConnection;
 use crate::device::Remote;
 use crate::events::DeviceEvent;
@@ -71,9 +71,12 @@ pub(crate) struct Runner {
     pub(crate) scale: TimeScale,
     /// How fast the kernel's clock runs at least.
     minimum_pace: MinimumPace,
+    pace: PaceMeter,
     started: Instant,
     /// That the host is too slow has been reported.
     is_behind: bool,
+    /// The application waits for its restart.
+    is_restarting: bool,
     connector: Connector,
     link: Link,
     remote: Remote,
@@ -109,8 +112,10 @@ impl Runner {
             clock,
             scale: TimeScale::ONE,
             minimum_pace: MinimumPace::start(woken, start),
+            pace: PaceMeter::default(),
             started: woken,
             is_behind: false,
+            is_restarting: false,
             connector,
             serial,
             link: Link::Down,
@@ -172,6 +177,9 @@ impl Runner {
     /// A debugger has halted the application: its time is stopped, the kernel's and the link's are not (N20).
     fn step_halted(&mut self) {
         let began = Instant::now();
+        if self.pace.stop(began, self.machine.now()) {
+            self.report_pace();
+        }
         self.take_inputs();
         self.service_link();
         self.report_events();
@@ -186,6 +194,29 @@ impl Runner {
     /// Lets the guest run and its time pass, services the link, and sleeps when there is nothing to do.
     fn step(&mut self) {
         let now = Instant::now();
+        let target = self.begin_step(now);
+        if self.machine.now() > target + TOLERANCE {
+            self.service_link();
+            self.report_events();
+            return self.sleep_until(self.machine.now());
+        }
+        self.run_towards(now, target);
+        self.poll_socket_if_due(now);
+        self.service_link();
+        // The guest may have made room in a port by reading it.
+        self.serial.feed(&mut self.machine);
+        // What was received may have given the application something to do.
+        self.idle = self.machine.run(1) == RunResult::Idle && !self.machine.machine().is_halted();
+        self.begins_restart(now);
+        self.report_events();
+        // A guest that is behind does not sleep, even if it has nothing to do at this cycle.
+        if self.idle && self.machine.now() >= target {
+            self.sleep();
+        }
+    }
+
+    /// Lets the time of a guest that was asleep pass, and hands it its inputs. Returns the cycle it should reach.
+    fn begin_step(&mut self, now: Instant) -> Cycles {
         // A guest that was asleep is not behind: its time passes up to now.
         if mem::take(&mut self.idle) {
             self.machine.pass_time(self.clock.cycle_at(now));
@@ -196,23 +227,15 @@ impl Runner {
         // After the pace is set, since it decides how many cycles the time since the last turn is.
         let target = self.clock.target(now, self.machine.now());
         self.advance_kernel_clock(now);
-        if self.machine.now() > target + TOLERANCE {
-            self.service_link();
-            self.report_events();
-            return self.sleep_until(self.machine.now());
+        if self.pace.observe(now, self.machine.now()) {
+            self.report_pace();
         }
-        self.run_towards(target);
-        self.poll_socket_if_due(now);
-        self.service_link();
-        // The guest may have made room in a port by reading it.
-        self.serial.feed(&mut self.machine);
-        // What was received may have given the application something to do.
-        self.idle = self.machine.run(1) == RunResult::Idle && !self.machine.machine().is_halted();
-        self.report_events();
-        // A guest that is behind does not sleep, even if it has nothing to do at this cycle.
-        if self.idle && self.machine.now() >= target {
-            self.sleep();
-        }
+        target
+    }
+
+    /// Tells the debugger's `monitor status` how fast the device's time goes.
+    fn report_pace(&mut self) {
+        self.machine.set_pace(self.pace.pace(), self.scale);
     }
 
     /// While the kernel waits for the cloud, the guest's time runs no faster than the cloud's, so that no answer is
@@ -237,18 +260,32 @@ impl Runner {
                 behind_ms: lost / CYCLES_PER_MICRO / 1000,
                 elapsed_ms: elapsed.as_millis() as u64,
                 scale: self.scale,
+                polled: self.machine.machine().polled_call(),
             });
         }
     }
 
     /// Lets the application run, and time pass where it has nothing to do, up to `target` or for one slice.
-    fn run_towards(&mut self, target: Cycles) {
+    fn run_towards(&mut self, now: Instant, target: Cycles) {
         for _ in 0..MAX_TIMER_EVENTS {
-            if self.machine.run(SLICE) == RunResult::Busy || self.machine.now() >= target {
+            let result = self.machine.run(SLICE);
+            if self.begins_restart(now) || result == RunResult::Busy || self.machine.now() >= target {
                 break;
             }
             self.machine.pass_time(target);
         }
+    }
+
+    /// Whether the pause before a restart has just begun. It is the time that was announced, also by the wall clock: the
+    /// guest does not use it to catch up (D341).
+    fn begins_restart(&mut self, now: Instant) -> bool {
+        let is_restarting = self.machine.machine().is_restarting();
+        let begins = is_restarting && !mem::replace(&mut self.is_restarting, is_restarting);
+        if begins {
+            self.clock.forget_lag(now, self.machine.now());
+        }
+        self.is_restarting = is_restarting;
+        begins
     }
 
     /// Sleeps until something is due, or the waker is used. A device that has just been awake sleeps a little longer:

@@ -4,6 +4,7 @@
 mod support;
 
 use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -194,6 +195,98 @@ fn gdb_is_shown_a_fault_where_it_happened() {
             ],
         );
         run.err.expect("debugger detached");
+    });
+}
+
+/// A recording of a run of the application that is debugged, up to its crash.
+fn recorded_crash(processes: &Processes, folder: &Path) -> PathBuf {
+    let file = folder.join("crash.ovrec");
+    let run = processes.openvisor(["run", DEBUGGED, "--until", "not logged", "--record", text(&file)]);
+    assert_eq!(run.code(), 5, "{}", run.err.text());
+    file
+}
+
+/// Shows D340.
+#[test]
+fn gdb_stops_in_a_replay_up_to_its_crash_and_the_replay_is_exact() {
+    within(LIMIT, |processes| {
+        let folder = tempfile::tempdir().unwrap();
+        let file = recorded_crash(processes, folder.path());
+        // Conditions of the recorded run do not end the replay while someone looks.
+        let words = ["run", DEBUGGED, "--replay", text(&file), "--gdb", "0", "--until", "not logged"];
+        let replay = processes.openvisor(words);
+        let line = replay.err.expect("GDB server listening on 127.0.0.1:");
+        let address = line.trim_start_matches("GDB server listening on ").to_owned();
+        let connect = format!("target remote {address}");
+        let commands = [
+            "break doubled",
+            "continue",
+            "bt",
+            "watch total",
+            "continue",
+            "delete",
+            "next",
+            "stepi",
+            "x/4xb &total",
+            "set var total = 70",
+            "monitor reset halt",
+            "monitor status",
+            "continue",
+            "bt",
+            "monitor fault",
+            "continue",
+            "print total > 0",
+            "info registers pc",
+        ];
+        let output = gdb(processes, &connect, &commands);
+        let expected = [
+            "Breakpoint 1, doubled (value=value@entry=1) at main.c:",
+            "in main ()",
+            "Hardware watchpoint 2: total",
+            "New value = 1",
+            "Cannot access memory",
+            "this is a replay: it cannot be restarted by the debugger",
+            "A replay: it runs as fast as it goes",
+            "Program received signal SIGBUS",
+            "read_word (from=from@entry=0x60000000) at main.c:",
+            "in main ()",
+            "read or write at 0x60000000",
+            "No more reverse-execution history.",
+            "= 1\n",
+        ];
+        in_order(&output, &expected);
+        assert_eq!(replay.code(), 5, "{}", replay.err.text());
+        let timeline = replay.err.text();
+        let expected = [
+            "the replay waits for a debugger",
+            "debugger attached",
+            "refused to the debugger: this is a replay: memory cannot be changed",
+            "application crashed",
+            "the recording ends here; the replay ends when the debugger detaches",
+            "debugger detached",
+            "replayed exactly",
+        ];
+        in_order(&timeline, &expected);
+    });
+}
+
+/// Shows D340.
+#[test]
+fn a_recorded_debugging_session_is_replayed_without_another_debugger() {
+    within(LIMIT, |processes| {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("session.ovrec");
+        let words = ["run", DEBUGGED, "--gdb", "0", "--gdb-wait", "--record", text(&file)];
+        let run = processes.openvisor(words);
+        let line = run.err.expect("GDB server listening on 127.0.0.1:");
+        let address = line.trim_start_matches("GDB server listening on ").to_owned();
+        gdb(processes, &format!("target remote {address}"), &["break doubled", "continue"]);
+        run.err.expect("debugger detached");
+        run.signal("INT");
+        run.code();
+        let replay = processes.openvisor(["run", DEBUGGED, "--replay", text(&file), "--gdb", "0"]);
+        assert_eq!(replay.code(), 2);
+        assert!(replay.err.text().contains("contains what a debugger did"), "{}", replay.err.text());
     });
 }
 

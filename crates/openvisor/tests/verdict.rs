@@ -80,6 +80,33 @@ fn a_run_ends_when_a_line_appears() {
     });
 }
 
+/// Its cloud cannot be reached, and would have its log.
+///
+/// Shows D343.
+#[test]
+fn a_device_alone_sees_the_lines_that_its_application_logs_and_so_does_its_replay() {
+    within(LIMIT, |processes| {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("cloud");
+        CloudProcess::start(processes, &data, "127.0.0.1:0").process.kill();
+        let identity = provision(processes, &data, folder.path(), "device", &[]);
+        let [file, junit] = ["log.ovrec", "report.xml"].map(|name| folder.path().join(name));
+        let words = ["device", LOGGING, "--cloud", "127.0.0.1:1", "--data", text(&identity), "--timeout", "30"];
+        let until = ["--until", "^logging: the next line is empty$"];
+        let more = ["--record", text(&file), "--junit", text(&junit)];
+        let (code, out, err) = ended(processes, &[&words[..], &until, &more].concat());
+        assert_eq!(code, 0, "{out}{err}");
+        assert!(report(&junit).contains("logging: the next line is empty\n"), "{}", report(&junit));
+        assert!(!out.contains("next line"), "{out}");
+        let (code, out, err) =
+            ended(processes, &[&words[..], &["--until", "never", "--fail-on", "the next line"]].concat());
+        assert_eq!(code, 1, "{out}{err}");
+        let replay = ["device", LOGGING, "--replay", text(&file)];
+        assert_eq!(ended(processes, &[&replay[..], &until].concat()).0, 0);
+        assert_eq!(ended(processes, &[&replay[..], &["--until", "never logged"]].concat()).0, 6);
+    });
+}
+
 /// Shows D261.
 #[test]
 fn the_devices_own_time_ends_a_run_whatever_the_time_scale() {

@@ -9,6 +9,7 @@
 mod framing;
 mod monitor;
 mod registers;
+mod replay;
 mod requests;
 mod server;
 mod target;
@@ -32,6 +33,9 @@ use crate::recording::RecordedMachine;
 /// A stop reply: SIGTRAP.
 const STOPPED_BY_SIGTRAP: &[u8] = b"S05";
 
+/// The stop reply at the end of a recording. The state machine has it only for targets that also run backwards.
+const STOPPED_AT_END: &[u8] = b"T05thread:01;replaylog:end;";
+
 type Stub = GdbStubStateMachine<'static, RecordedMachine, Replies>;
 
 /// What connects a device's thread to a debugger, if one is connected.
@@ -44,6 +48,16 @@ impl GdbConnection {
     /// Waits for a debugger.
     pub(crate) fn new(listener: Listener) -> Self {
         Self { listener, client: None }
+    }
+
+    /// Whether a debugger has attached and not detached.
+    pub(crate) fn is_attached(&self) -> bool {
+        self.client.as_ref().is_some_and(|client| client.stub.is_some())
+    }
+
+    /// What was refused last, because it would change a replay.
+    pub(crate) fn take_refusal(&mut self) -> Option<&'static str> {
+        self.client.as_mut()?.refusal.take()
     }
 
     /// Handles what the debugger has sent, and reports a halt of the application.
@@ -112,6 +126,8 @@ struct Client {
     is_extended: bool,
     /// The application was restarted by `run`, after which GDB continues by itself.
     is_after_run: bool,
+    /// What was refused, because it would change a replay, and was not reported yet.
+    refusal: Option<&'static str>,
 }
 
 impl Client {
@@ -123,6 +139,7 @@ impl Client {
             features: None,
             is_extended: false,
             is_after_run: false,
+            refusal: None,
         }
     }
 
@@ -155,7 +172,18 @@ impl Client {
         if self.stub.is_none() {
             self.attach(machine);
         }
-        if self.is_automatic_continue(data) && machine.machine().is_halted() && !machine.machine().may_stop()
+        if machine.machine().has_passive_debugger()
+            && let Some(refusal) = replay::refusal(data)
+        {
+            self.refusal = Some(refusal);
+            self.framing.reply(format!("E.{refusal}").as_bytes());
+            return true;
+        }
+        // `kill`, which has no reply: GDB is done with it, and the replay goes on to its end.
+        if machine.machine().has_passive_debugger() && data == b"k" {
+            return false;
+        }
+        if self.is_automatic_continue(data) && machine.machine().is_stopped() && !machine.machine().may_stop()
         {
             self.framing.reply(STOPPED_BY_SIGTRAP);
             return true;
@@ -257,13 +285,16 @@ impl Client {
     /// Reports that the application has halted, if the debugger waits for it.
     fn report(&mut self, machine: &mut RecordedMachine) {
         match self.stub.take() {
-            Some(GdbStubStateMachine::Running(mut stub)) if machine.machine().is_halted() => {
+            Some(GdbStubStateMachine::Running(mut stub)) if machine.machine().is_stopped() => {
                 let stop = machine.take_stop().unwrap_or(StopReason::Requested);
                 stub.borrow_conn().0.clear();
                 match stub.report_stop(machine, reason(&stop)) {
                     Ok(GdbStubStateMachine::Idle(mut stub)) => {
                         let replies = std::mem::take(&mut stub.borrow_conn().0);
-                        self.framing.send(&replies);
+                        match stop {
+                            StopReason::EndOfRecording => self.framing.reply(STOPPED_AT_END),
+                            _ => self.framing.send(&replies),
+                        }
                         self.stub = Some(stub.into());
                     }
                     _ => self.reset_stub(false, machine),
@@ -293,7 +324,9 @@ fn reason(stop: &StopReason) -> SingleThreadStopReason<u32> {
         StopReason::Requested => R::Signal(Signal::SIGINT),
         StopReason::Stepped => R::DoneStep,
         StopReason::Breakpoint => R::HwBreak(()),
-        StopReason::Instruction | StopReason::Reset => R::Signal(Signal::SIGTRAP),
+        StopReason::Instruction | StopReason::Reset | StopReason::EndOfRecording => {
+            R::Signal(Signal::SIGTRAP)
+        }
         StopReason::Watchpoint { address, write } => {
             let kind = if *write { WatchKind::Write } else { WatchKind::Read };
             R::Watch { tid: (), kind, addr: *address }

@@ -4,8 +4,11 @@
 //! While the application is halted its time is stopped: timers and cycle counter wait with it. The kernel's time
 //! continues ([`Input::TimeSkipped`](super::Input::TimeSkipped)), so that the link stays up, as on a board where only
 //! the application's side is halted (D133).
+//!
+//! The debugger of a replay is passive (`passive`): a stop is a pause of the replay that the machine does not know of.
 
 mod memory;
+mod passive;
 
 use std::ops::Range;
 
@@ -42,6 +45,8 @@ pub enum StopReason {
     Fault(Fault),
     /// The application was restarted and has not executed an instruction.
     Reset,
+    /// The recording that is replayed has ended.
+    EndOfRecording,
 }
 
 /// What the debugger lets the application do.
@@ -77,10 +82,16 @@ struct StepOrigin {
 #[derive(Debug, Default)]
 pub(super) struct Debugger {
     attached: bool,
+    /// It belongs to a replay, which it must not change.
+    is_passive: bool,
+    /// The call that is stepped over has not returned yet.
+    is_in_call: bool,
     mode: RunMode,
     stop: Option<StopReason>,
     /// The current run is a single instruction.
     single: bool,
+    /// The instructions executed, and the program counter, when it began.
+    single_from: (u64, u32),
     /// The application's names.
     symbols: Option<Symbols>,
     /// The last crash of the application.
@@ -93,7 +104,12 @@ pub(super) struct Debugger {
 }
 
 impl Debugger {
+    /// Whether the application is halted, and its time with it. A passive debugger halts the replay instead.
     pub(super) fn is_halted(&self) -> bool {
+        self.is_stopped() && !self.is_passive
+    }
+
+    fn is_stopped(&self) -> bool {
         matches!(self.mode, RunMode::Halted)
     }
 
@@ -137,6 +153,9 @@ impl Machine {
 
     /// Informs the kernel whether a debugger is attached; one that has just started does not know.
     pub(super) fn notify_kernel_of_debugger(&mut self) {
+        if self.debugger.is_passive {
+            return;
+        }
         let attached = self.debugger.attached;
         self.enter_kernel(|kernel, port| kernel.debugger_attached(port, attached));
     }
@@ -146,9 +165,14 @@ impl Machine {
         self.debugger.is_halted()
     }
 
-    /// Whether no debugger stops or steps the application.
+    /// Whether a debugger waits at a stop: the application is halted, or the replay is.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.debugger.is_stopped()
+    }
+
+    /// Whether no debugger stops or steps the application, as far as the application can tell.
     pub(super) fn is_free_running(&self) -> bool {
-        matches!(self.debugger.mode, RunMode::Free)
+        matches!(self.debugger.mode, RunMode::Free) || self.debugger.is_passive
     }
 
     /// Takes the reason for which the application halted.
@@ -163,7 +187,7 @@ impl Machine {
 
     /// Halts the application, unless it is halted already.
     pub(crate) fn interrupt(&mut self) {
-        if !self.is_halted() {
+        if !self.is_stopped() {
             self.halt(StopReason::Requested);
         }
     }
@@ -196,7 +220,10 @@ impl Machine {
 
     /// Leaves the halt. Returns whether the application was restarted instead of resumed.
     fn leave_halt(&mut self) -> bool {
-        self.debugger.stop = None;
+        (self.debugger.stop, self.debugger.is_in_call) = (None, false);
+        if self.debugger.is_passive {
+            return false;
+        }
         let bkpt = self.debugger.at_bkpt.take();
         if let Some(reason) = self.restarts.take_due(u64::MAX) {
             self.restart(reason);
@@ -210,9 +237,12 @@ impl Machine {
     }
 
     fn halt(&mut self, reason: StopReason) {
-        self.answer_delayed_call();
         self.end_service();
-        self.trace_stop(&reason);
+        // What a passive debugger does is no part of the run.
+        if !self.debugger.is_passive {
+            self.answer_delayed_call();
+            self.trace_stop(&reason);
+        }
         self.debugger.mode = RunMode::Halted;
         self.debugger.stop = Some(reason);
     }
@@ -224,6 +254,7 @@ impl Machine {
     /// would otherwise lead into a handler, or delay interrupts for as long as the user steps.
     pub(super) fn begins_step(&mut self) -> bool {
         self.debugger.single = self.should_step();
+        self.debugger.single_from = self.progress();
         self.debugger.single
     }
 
@@ -232,7 +263,9 @@ impl Machine {
         if let Some(origin) = &mut stepping.interrupted {
             return std::mem::take(&mut origin.is_elsewhere);
         }
-        if !self.cpu.will_take_interrupt() {
+        // A tick that is due now pends its interrupt only as the processor continues.
+        let ticks = self.debugger.is_passive && self.cpu.next_timeout().is_some_and(|at| at <= self.cpu.cycles());
+        if !self.cpu.will_take_interrupt() && !ticks {
             return true;
         }
         let pc = self.cpu.register(Register::PC);
@@ -244,9 +277,36 @@ impl Machine {
 
     /// The run is over: a step that is complete halts the application.
     pub(super) fn end_step(&mut self) {
-        if !std::mem::take(&mut self.debugger.single) || self.power != Power::On {
+        if !std::mem::take(&mut self.debugger.single) {
             return;
         }
+        if self.is_call_pending() {
+            self.debugger.is_in_call = self.debugger.is_passive;
+            return;
+        }
+        // A passive debugger does not wake an application that waits: the step is that of the instruction after it.
+        if !self.debugger.is_passive || self.progress() != self.debugger.single_from {
+            self.complete_step();
+        }
+    }
+
+    /// The call that was stepped over has returned.
+    pub(super) fn end_step_over_call(&mut self) {
+        if std::mem::take(&mut self.debugger.is_in_call) {
+            self.complete_step();
+        }
+    }
+
+    /// Whether the instruction that was stepped is a call that returns later.
+    fn is_call_pending(&self) -> bool {
+        self.power != Power::On || self.debugger.is_passive && self.delayed_call.is_some()
+    }
+
+    fn progress(&self) -> (u64, u32) {
+        (self.instructions(), self.cpu.register(Register::PC))
+    }
+
+    fn complete_step(&mut self) {
         let RunMode::Stepping(Stepping { range, interrupted: None }) = &self.debugger.mode else { return };
         if !range.contains(&self.cpu.register(Register::PC)) {
             self.halt(StopReason::Stepped);

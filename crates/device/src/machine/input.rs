@@ -226,7 +226,7 @@ impl Machine {
         Ok(())
     }
 
-    fn apply_debugger(&mut self, input: &DebuggerInput<'_>) -> Result<(), InputError> {
+    pub(super) fn apply_debugger(&mut self, input: &DebuggerInput<'_>) -> Result<(), InputError> {
         use DebuggerInput as D;
         let mut done = true;
         match input {

@@ -28,6 +28,8 @@ pub(super) struct Observer {
     handles: Handles,
     /// Which pins are reported, besides the LED.
     pins: PinFilter,
+    /// Whether the lines of the log are reported.
+    log: bool,
     refusals: RefusedCalls,
 }
 
@@ -63,6 +65,7 @@ impl Observer {
             traced: 0,
             handles: Handles::default(),
             pins: PinFilter::default(),
+            log: false,
             refusals: RefusedCalls::default(),
         }
     }
@@ -70,6 +73,11 @@ impl Observer {
     /// Reports these pins from now on.
     pub(super) fn report_pins(&mut self, pins: PinFilter) {
         self.pins = pins;
+    }
+
+    /// Reports the lines of the log from now on, or no longer.
+    pub(super) fn report_log(&mut self, reports: bool) {
+        self.log = reports;
     }
 
     /// Adds an event.
@@ -152,6 +160,13 @@ impl Observer {
         match call {
             Call::RequestNetwork => self.note(DeviceEvent::NetworkRequested),
             Call::ReleaseNetwork => self.note(DeviceEvent::NetworkReleased),
+            Call::ServerLog if self.log => {
+                // The kernel has accepted it, so that there is memory, and no more than its limit.
+                let [address, length, ..] = arguments;
+                let mut text = vec![0; length.min(kernel::limits::MAX_LOG_MESSAGE) as usize];
+                cpu.read_memory(address, &mut text);
+                self.note(DeviceEvent::Logged { text });
+            }
             _ => {}
         }
         if let Some(at) = opens(call) {

@@ -110,6 +110,8 @@ pub(super) struct Polling {
     arrived: u64,
     /// The cycle since which the application has done nothing but poll.
     began: Cycles,
+    /// For how many cycles it had, when it last asked.
+    polled_for: Cycles,
     /// Since the call was last made there, an exception was taken or the host changed something.
     interrupted: bool,
     /// Instructions of a round that a trial has found to be polling.
@@ -126,7 +128,7 @@ pub(super) struct Polling {
 impl Polling {
     /// The application did something other than poll.
     fn on_action(&mut self) {
-        (self.site, self.trusted) = (None, 0);
+        (self.site, self.trusted, self.polled_for) = (None, 0, 0);
         self.absent.clear();
     }
 
@@ -151,6 +153,7 @@ impl Polling {
         if self.site != Some(site) {
             if self.site.is_none() || round > MAX_ROUND {
                 (self.site, self.began, self.trusted) = (Some(site), now, 0);
+                self.polled_for = 0;
                 (self.arrived, self.interrupted) = (instructions, true);
             }
             return Decision::Answer;
@@ -159,6 +162,7 @@ impl Polling {
         if round > MAX_ROUND {
             (self.began, self.trusted) = (now, 0);
         }
+        self.polled_for = now.saturating_sub(self.began);
         // A round in which an interrupt was handled may have done something because of it.
         if std::mem::take(&mut self.interrupted) || round > MAX_ROUND {
             return Decision::Answer;
@@ -248,6 +252,12 @@ impl Machine {
         }
     }
 
+    /// The call that the application makes in a loop, if it does nothing else.
+    pub fn polled_call(&self) -> Option<Call> {
+        let site = self.polling.site.filter(|_| self.polling.polled_for >= MIN_POLLING_TIME)?;
+        Some(site.query.call)
+    }
+
     /// The longest delay, which is the same by the wall clock whatever the scale of the guest's time (D219): the host's
     /// load is what it saves.
     fn max_delay(&self) -> Cycles {
@@ -306,6 +316,7 @@ impl Machine {
         self.on_answer(slot, arguments, status);
         self.cpu.return_from_trap(status.raw());
         self.clear_own_activity();
+        self.end_step_over_call();
     }
 
     /// Lets the application run with the clock stopped `ahead` cycles from now, and rolls that back.

@@ -80,6 +80,7 @@ impl Machine {
         if wakes {
             self.leave_power_save();
             self.cpu.return_from_trap(abi::Status::Okay.raw());
+            self.end_step_over_call();
         }
         wakes
     }

@@ -105,6 +105,7 @@ impl Machine {
             StopReason::Watchpoint { .. } => "watchpoint",
             StopReason::Fault(_) => "halted by the debugger at a fault",
             StopReason::Reset => "restarted by the debugger",
+            StopReason::EndOfRecording => "end of the recording",
         };
         let what = What::Mark { name: name.into(), fields: Vec::new() };
         tracing.tracer.put(Entry { at, lane: Lane::Device, what });

@@ -261,6 +261,10 @@ impl Peripheral for I2c {
         }
     }
 
+    fn has_read_effect(&self, offset: u32) -> bool {
+        offset == RXDR
+    }
+
     fn write(&mut self, offset: u32, write: RegisterWrite, context: &mut Context<'_>) {
         match offset {
             CR1 => self.write_control(write, context),

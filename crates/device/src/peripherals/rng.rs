@@ -48,6 +48,10 @@ impl Peripheral for Rng {
         }
     }
 
+    fn has_read_effect(&self, offset: u32) -> bool {
+        offset == DR
+    }
+
     fn write(&mut self, offset: u32, write: RegisterWrite, _context: &mut Context<'_>) {
         if offset == CR {
             self.control = write.apply_to(self.control, CR_WRITABLE);

@@ -308,6 +308,10 @@ impl Peripheral for Spi {
         }
     }
 
+    fn has_read_effect(&self, offset: u32) -> bool {
+        offset == RXDR
+    }
+
     fn write(&mut self, offset: u32, write: RegisterWrite, context: &mut Context<'_>) {
         match offset {
             CR1 => self.write_control(write, context.now),

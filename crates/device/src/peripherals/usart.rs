@@ -246,6 +246,10 @@ impl Peripheral for Usart {
         offset != RDR
     }
 
+    fn has_read_effect(&self, offset: u32) -> bool {
+        offset == RDR
+    }
+
     fn take_change(&mut self) -> bool {
         std::mem::take(&mut self.changed)
     }

@@ -3,6 +3,7 @@
 use armv8m::Cycles;
 
 use super::{CHECK_INTERVAL, EventDigest, Position, Record, Recorder, checksum};
+use crate::clock::{Pace, TimeScale};
 use crate::events::DeviceEvent;
 use crate::machine::{DebuggerInput, Input, InputError, Machine, RunResult, StopReason};
 use crate::stimulus::Schedule;
@@ -14,6 +15,8 @@ pub struct RecordedMachine {
     /// The cycle beyond which it does not go.
     end: Option<Cycles>,
     recording: Option<Recording>,
+    /// How fast its time went when that was last measured, and how fast it should.
+    pace: Option<(Pace, TimeScale)>,
 }
 
 struct Recording {
@@ -30,7 +33,7 @@ impl RecordedMachine {
     pub fn new(machine: Machine, recorder: Option<Recorder>) -> Self {
         let (digest, events, checked) = (EventDigest::new(), Vec::new(), machine.instructions());
         let recording = recorder.map(|recorder| Recording { recorder, digest, events, checked });
-        Self { machine, schedule: Schedule::default(), end: None, recording }
+        Self { machine, schedule: Schedule::default(), end: None, recording, pace: None }
     }
 
     /// Delivers a schedule's stimuli from now on. They are recorded like every other input, so a replay needs no
@@ -52,6 +55,32 @@ impl RecordedMachine {
     /// The machine. Every change goes through [`RecordedMachine::handle`].
     pub fn machine(&self) -> &Machine {
         &self.machine
+    }
+
+    /// The machine, for a replay, which records nothing.
+    pub(super) fn machine_mut(&mut self) -> &mut Machine {
+        &mut self.machine
+    }
+
+    /// Notes how fast its driver measured its time to go, for who asks.
+    pub(crate) fn set_pace(&mut self, pace: Option<Pace>, scale: TimeScale) {
+        self.pace = pace.map(|pace| (pace, scale));
+    }
+
+    /// How fast its time went when that was last measured, and how fast it should.
+    pub(crate) fn pace(&self) -> Option<(Pace, TimeScale)> {
+        self.pace
+    }
+
+    /// Does what a debugger requests. It is an input like others, except in a replay, where it must change nothing.
+    ///
+    /// # Errors
+    /// It is not possible, or not in a replay.
+    pub(crate) fn debug(&mut self, input: DebuggerInput<'_>) -> Result<(), InputError> {
+        if self.machine.has_passive_debugger() {
+            return self.machine.inspect(&input);
+        }
+        self.handle(&Input::Debugger(input))
     }
 
     /// Guest time in cycles.

@@ -2,30 +2,42 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{self, BufReader, Read};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use armv8m::Cycles;
 use sansio::drive;
 
 use super::format::{self, Header, wiring};
-use super::{DIGEST, Entry, EventDigest, Position, Record, RecordingError, checksum};
-use crate::debug::symbols::Symbols;
-use crate::debug::trace::Tracer;
+use super::{DIGEST, Entry, EventDigest, Position, Record, RecordedMachine, RecordingError, checksum};
+use crate::debug::Debugging;
+use crate::debug::gdb::GdbConnection;
 use crate::events::{DeviceEvent, PinFilter};
 use crate::image::Image;
-use crate::machine::{Machine, Provisioning, RunResult, RunState, Settings};
+use crate::machine::{DebuggerInput, Input, Machine, Provisioning, RunResult, RunState, Settings};
 use crate::memory_map::CYCLES_PER_MICRO;
 use crate::storage::Storage;
 use crate::transport::CHUNK;
+use crate::waker::Waker;
 use crate::wiring::Attachment;
 
 /// Most cycles between two returns to the caller.
 const MAX_STRETCH: Cycles = 40_000_000;
 
+/// Most cycles between two looks at what a debugger has sent.
+const DEBUGGED_STRETCH: Cycles = 4_000_000;
+
+/// Longest wait for a debugger before the next return to the caller, which may want to stop.
+const DEBUGGER_WAIT: Duration = Duration::from_millis(100);
+
 /// A recording being replayed: no clock, no network, as fast as it goes.
 pub struct Replay {
-    machine: Machine,
+    /// Without a recorder.
+    machine: RecordedMachine,
+    debugger: Option<ReplayDebugger>,
+    /// How it ended, while a debugger looks at that.
+    ended: Option<Ending>,
     from: Box<dyn Read + Send>,
     digest: EventDigest,
     events: Vec<DeviceEvent>,
@@ -36,6 +48,31 @@ pub struct Replay {
     matched: Cycles,
     chunk: Box<[u8]>,
     sent: Vec<u8>,
+}
+
+/// Where a debugger may connect, and what wakes the replay when it sends something.
+struct ReplayDebugger {
+    connection: GdbConnection,
+    waker: Waker,
+    was_attached: bool,
+}
+
+/// Whether the recording at `path` contains what a debugger did. No other debugger can then be attached to its replay.
+///
+/// # Errors
+/// It cannot be read.
+pub fn contains_debugger(path: &Path) -> Result<bool, RecordingError> {
+    let mut from = BufReader::new(File::open(path)?);
+    Header::read(&mut from)?;
+    let mut cycle = 0;
+    loop {
+        match format::read_entry(&mut from, cycle) {
+            Ok(Some(Entry { record: Record::Input(Input::Debugger(_)), .. })) => return Ok(true),
+            Ok(Some(entry)) => cycle = entry.position.cycle,
+            // The replay says what is wrong with it when it is there.
+            Ok(None) | Err(_) => return Ok(false),
+        }
+    }
 }
 
 /// The result of a turn of a replay.
@@ -116,9 +153,11 @@ impl Replay {
         if header.wiring != wiring(&attachments) {
             return Err(RecordingError::Wiring(header.wiring.join(", ")));
         }
-        let machine = machine(header, image, attachments, trace);
+        let machine = RecordedMachine::new(machine(header, image, attachments, trace), None);
         Ok(Self {
             machine,
+            debugger: None,
+            ended: None,
             from,
             digest: EventDigest::new(),
             events: Vec::new(),
@@ -130,17 +169,64 @@ impl Replay {
         })
     }
 
-    /// Names functions in crash reports by `symbols`, and writes a trace, which is complete: the replay waits for it.
-    pub fn debug(&mut self, symbols: Option<Symbols>, tracer: Option<Tracer>) {
-        self.machine.set_symbols(symbols);
-        if let Some(tracer) = tracer {
-            self.machine.trace_to(tracer.lossless());
+    /// Names functions in crash reports by the symbols, and writes a trace, which is complete: the replay waits for it.
+    /// With a place for a debugger the replay waits for one before the first instruction; it changes nothing in the
+    /// replay (D340).
+    ///
+    /// # Errors
+    /// The operating system's, where it refuses a thread or a file for the debugger.
+    pub fn debug(&mut self, debugging: Debugging) -> io::Result<()> {
+        self.machine.machine_mut().set_symbols(debugging.symbols);
+        if let Some(tracer) = debugging.tracer {
+            self.machine.machine_mut().trace_to(tracer.lossless());
         }
+        if let Some(server) = debugging.gdb {
+            let waker = Waker::new()?;
+            let connection = GdbConnection::new(server.open(waker.clone())?);
+            self.debugger = Some(ReplayDebugger { connection, waker, was_attached: false });
+            self.halt_at_reset();
+        }
+        Ok(())
+    }
+
+    /// Makes the machine's debugger passive, and halts the replay before the first instruction.
+    fn halt_at_reset(&mut self) {
+        self.machine.machine_mut().set_passive_debugger();
+        let halted = self.machine.debug(DebuggerInput::HaltAtReset);
+        debug_assert_eq!(halted, Ok(()), "a halt is always accepted");
+    }
+
+    /// The machine with a passive debugger, without a connection to one.
+    #[cfg(test)]
+    pub(super) fn debugged(&mut self) -> &mut RecordedMachine {
+        self.machine.machine_mut().set_passive_debugger();
+        &mut self.machine
+    }
+
+    /// Whether a debugger has attached, and not detached: until then nothing but the end of the recording should end the
+    /// replay.
+    pub fn is_debugged(&self) -> bool {
+        self.debugger.as_ref().is_some_and(|debugger| debugger.connection.is_attached())
+    }
+
+    /// How the replay has ended, while a debugger is attached that may still look at that.
+    pub fn ended(&self) -> Option<&Ending> {
+        self.ended.as_ref()
+    }
+
+    /// What the debugger has requested since the last call that is not possible in a replay.
+    pub fn take_refusal(&mut self) -> Option<&'static str> {
+        self.debugger.as_mut()?.connection.take_refusal()
     }
 
     /// Reports these pins, as [`Machine::report_pins`].
     pub fn report_pins(&mut self, pins: PinFilter) {
-        self.machine.report_pins(pins);
+        self.machine.machine_mut().report_pins(pins);
+    }
+
+    /// Reports the lines of the application's log, as [`Machine::report_log`].
+    pub fn report_log(&mut self, reports: bool) {
+        self.machine.machine_mut().report_log(reports);
     }
 
     /// Guest time in cycles.
@@ -159,11 +245,40 @@ impl Replay {
         std::mem::take(&mut self.sent)
     }
 
-    /// Continues for a while, but not beyond the next entry.
+    /// Continues for a while, but not beyond the next entry. While a debugger has stopped the application, waits a moment
+    /// for what the debugger does next.
     pub fn turn(&mut self) -> Turn {
-        match self.advance() {
-            Ok(None) => Turn::Going,
-            Ok(Some(ending)) | Err(ending) => Turn::Ended(ending),
+        self.serve_debugger();
+        if self.is_paused() {
+            self.wait_for_debugger();
+            return Turn::Going;
+        }
+        if self.ended.is_none() {
+            match self.advance() {
+                Ok(None) => return Turn::Going,
+                Ok(Some(ending)) | Err(ending) => self.ended = Some(ending),
+            }
+        }
+        if self.is_debugged() {
+            self.machine.machine_mut().stop_at_end();
+            return Turn::Going;
+        }
+        self.ended.take().map_or(Turn::Going, Turn::Ended)
+    }
+
+    /// Handles what a debugger has sent. Whether one is attached is no event of the machine, and not in the digest.
+    fn serve_debugger(&mut self) {
+        let Some(debugger) = &mut self.debugger else { return };
+        debugger.connection.poll(&mut self.machine);
+        let attached = debugger.connection.is_attached();
+        if std::mem::replace(&mut debugger.was_attached, attached) != attached {
+            self.events.push(DeviceEvent::Debugger { attached });
+        }
+    }
+
+    fn wait_for_debugger(&self) {
+        if let Some(debugger) = &self.debugger {
+            debugger.waker.wait(None, Some(Instant::now() + DEBUGGER_WAIT));
         }
     }
 
@@ -198,39 +313,50 @@ impl Replay {
     /// Brings the machine towards `position`; true when it is there.
     fn reach(&mut self, position: Position) -> Result<bool, Ending> {
         // Not longer, so that a caller can show events and be interrupted.
-        let stretch = position.cycle.min(self.now().saturating_add(MAX_STRETCH));
-        while self.now() < stretch {
-            if self.machine.run(stretch - self.now()) == RunResult::Idle && self.now() < stretch {
+        let most = if self.debugger.is_some() { DEBUGGED_STRETCH } else { MAX_STRETCH };
+        let stretch = position.cycle.min(self.now().saturating_add(most));
+        while self.now() < stretch && !self.is_paused() {
+            if self.machine.run(stretch - self.now()) == RunResult::Idle
+                && self.now() < stretch
+                && !self.is_paused()
+            {
                 // Only a debugger's entry can resume it, and there is none before the next entry: time would never
                 // pass.
-                if self.machine.is_halted() {
+                if self.machine.machine().is_halted() {
                     return Err(self.diverged("the application is halted where it ran"));
                 }
                 self.machine.pass_time(stretch);
             }
         }
-        if self.now() < position.cycle {
+        if self.now() < position.cycle || self.is_paused() {
             return Ok(false);
         }
-        self.take_last_steps(position)?;
-        Ok(true)
+        self.take_last_steps(position)
     }
 
-    /// At an entry's cycle, takes the last steps there, which take no time.
-    fn take_last_steps(&mut self, position: Position) -> Result<(), Ending> {
+    /// A debugger has stopped the replay: the rest of this turn happens when it goes on.
+    fn is_paused(&self) -> bool {
+        self.machine.machine().has_passive_debugger() && self.machine.machine().is_stopped()
+    }
+
+    /// At an entry's cycle, takes the last steps there, which take no time; false if a debugger has stopped in between.
+    fn take_last_steps(&mut self, position: Position) -> Result<bool, Ending> {
         let Position { cycle, run_state } = position;
         // One cycle can end in three states, which differ in what the next input meets (see `RunState`).
-        let has_run = self.machine.run_state() == RunState::Ran;
+        let has_run = self.run_state() == RunState::Ran;
         if run_state == RunState::Idle || run_state == RunState::Passed && has_run {
-            while self.machine.run_state() != RunState::Idle && self.now() == cycle {
+            while self.run_state() != RunState::Idle && self.now() == cycle {
                 self.machine.run(1);
+                if self.is_paused() {
+                    return Ok(false);
+                }
             }
         }
-        if run_state == RunState::Passed && self.machine.run_state() == RunState::Idle {
+        if run_state == RunState::Passed && self.run_state() == RunState::Idle {
             self.machine.pass_time(cycle);
         }
-        if Position::of(&self.machine) == position {
-            return Ok(());
+        if Position::of(self.machine.machine()) == position {
+            return Ok(true);
         }
         Err(self.diverged(match run_state {
             RunState::Ran => "the application waits where it ran",
@@ -238,12 +364,19 @@ impl Replay {
         }))
     }
 
+    fn run_state(&self) -> RunState {
+        self.machine.machine().run_state()
+    }
+
     fn apply(&mut self, record: Record<'static>) -> Result<(), Ending> {
         match record {
             // A violation of the link was followed by the loss that is the next entry.
             Record::Input(input) => {
+                if self.debugger.is_some() && matches!(input, Input::Debugger(_)) {
+                    return Err(Ending::Unreadable(RecordingError::Debugged));
+                }
                 let now = self.now();
-                let _ = drive(&mut self.machine, now, input, &mut |event| {
+                let _ = drive(self.machine.machine_mut(), now, input, &mut |event| {
                     self.digest.add(&event);
                     self.events.push(event);
                 });
@@ -270,7 +403,7 @@ impl Replay {
 
     fn compare(&mut self, digest: [u8; DIGEST]) -> Result<(), Ending> {
         self.collect_events();
-        if self.digest.with_state(&self.machine) != digest {
+        if self.digest.with_state(self.machine.machine()) != digest {
             return Err(self.diverged("registers, memory or events differ"));
         }
         self.matched = self.now();

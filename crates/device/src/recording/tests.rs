@@ -296,6 +296,86 @@ fn what_a_debugger_does_is_replayed_exactly() {
     }
 }
 
+/// Something a debugger does in a replay, any of it.
+fn passive_input(dice: &mut Dice) -> DebuggerInput<'static> {
+    use DebuggerInput as D;
+    let code = |dice: &mut Dice| testing::CODE + 2 * dice.below(60) as u32;
+    let length = 1 + dice.below(4) as u32;
+    let watchpoint = Watchpoint { range: 0x2000_1000..0x2000_1000 + length, reads: true, writes: true };
+    match dice.below(12) {
+        0 => D::Halt,
+        1 => D::InsertBreakpoint(code(dice)),
+        2 => D::RemoveBreakpoint(code(dice)),
+        3 => D::InsertWatchpoint(watchpoint),
+        4 => D::RemoveWatchpoint(watchpoint),
+        5 => D::InsertBreakpoint(0x0C1F_E010),
+        6 => D::RemoveBreakpoint(0x0C1F_E010),
+        7 => D::Resume,
+        8 => D::Step(testing::CODE..code(dice)),
+        _ => D::Step(0..0),
+    }
+}
+
+/// Shows D138, D340.
+#[test]
+fn a_debugger_that_looks_on_changes_nothing_in_a_replay() {
+    let mut stops = 0;
+    for seed in 1..=12 {
+        for program in [busy(), resting(), spinning(), echoing(), asking()] {
+            let bytes = recorded(&program, seed);
+            let image = program.image();
+            let mut replay =
+                Replay::from(Box::new(io::Cursor::new(bytes)), &image, Vec::new(), false).expect("a recording");
+            let mut dice = Dice(seed);
+            replay.debugged().debug(DebuggerInput::Attach).expect("possible");
+            let (mut memory, mut left) = ([0; 64], 2_000);
+            let ending = loop {
+                if let Turn::Ended(ending) = replay.turn() {
+                    break ending;
+                }
+                let machine = replay.debugged();
+                if left == 0 {
+                    machine.debug(DebuggerInput::Detach).expect("possible");
+                    continue;
+                }
+                left -= 1;
+                stops += u32::from(machine.take_stop().is_some());
+                let _ = machine.debug(passive_input(&mut dice));
+                for peripheral in [0x2000_1000, 0x4001_3800, 0x4000_1000, 0x420C_0800, 0xE000_E010, 0xE000_E100] {
+                    machine.read_memory(peripheral, &mut memory);
+                }
+            };
+            assert!(matches!(ending, Ending::Exact { is_whole: true, .. }), "seed {seed}: {ending:?}");
+        }
+    }
+    assert!(stops > 10_000, "{stops}: it was stopped, not only run");
+}
+
+/// Shows D340.
+#[test]
+fn a_debugger_cannot_leave_the_recording() {
+    use DebuggerInput as D;
+    let program = busy();
+    let bytes = recorded(&program, 1);
+    let mut replay =
+        Replay::from(Box::new(io::Cursor::new(bytes)), &program.image(), Vec::new(), false).expect("a recording");
+    let machine = replay.debugged();
+    machine.debug(D::Attach).expect("possible");
+    for input in [
+        D::WriteRegister { register: Register::R(6), value: 1 },
+        D::WriteMemory { address: 0x2000_1000, bytes: vec![1].into() },
+        D::EraseFlash { address: testing::CODE, length: 2 },
+        D::WriteFlash { address: testing::CODE, bytes: vec![1].into() },
+        D::Reset,
+    ] {
+        assert_eq!(machine.debug(input.clone()), Err(InputError::NotPossible), "{input:?}");
+    }
+    // A word from the random number generator would be missing in the recorded run.
+    assert_eq!(machine.read_memory(0x420C_0808, &mut [0; 4]), 0);
+    machine.debug(D::Detach).expect("possible");
+    while let Turn::Going = replay.turn() {}
+}
+
 /// A machine is driven like every core without I/O: its owner needs to know neither what it does nor for how long.
 ///
 /// Shows D138.

@@ -1,11 +1,12 @@
 use std::io::{Read, Write};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use abi::power::WakeReason;
 
 use super::*;
 use crate::device::{Device, Options};
+use crate::machine::{Machine, RestartPolicy};
 use crate::stimulus::{self, Schedule};
 use crate::testing::{Authority, Peer, Program, Server, b_self, ldr, mov32, movs, str_, wfi};
 use crate::transport::{ALPN, Address};
@@ -414,6 +415,51 @@ fn time_of_frame(peer: &mut Peer, kind: u8, since: Instant) -> Duration {
         if header[0] == kind {
             return since.elapsed();
         }
+    }
+}
+
+/// A runner whose wall clock is the test's, without a cloud. Its application counts for 20 ms and then faults.
+fn crashing_runner(events: mpsc::Sender<DeviceEvent>) -> Runner {
+    let mut program = Program::new();
+    program.add(mov32(1, 1_600_000));
+    let count = program.here();
+    program.add([0x3901]).bne(count).add([0xDE00]); // subs r1, #1; udf
+    let remote = Remote::new().expect("a waker");
+    let nowhere = Address::parse("localhost:1").expect("an address");
+    let identity = Authority::new().device();
+    let connector = Connector::new(&identity, nowhere, remote.waker.clone()).expect("a connector");
+    let mut settings = crate::testing::settings(&program);
+    settings.restart = RestartPolicy { minimum_ms: 1000, maximum_ms: 1000 };
+    let machine = RecordedMachine::new(Machine::new(settings), None);
+    let observer = Box::new(move |event| drop(events.send(event)));
+    Runner::new(machine, connector, remote, Serial::new(Vec::new(), Arc::default()), observer)
+}
+
+/// A host that takes 0.1 ms for each slice of 25 us: when the application faults, it is 60 ms late.
+///
+/// Shows D341.
+#[test]
+fn the_pause_before_a_restart_is_the_wall_clocks_also_for_a_device_that_is_late() {
+    let (sender, events) = mpsc::channel();
+    let mut runner = crashing_runner(sender);
+    let mut wall = runner.started;
+    let mut until = |wanted: fn(&DeviceEvent) -> bool| loop {
+        wall += Duration::from_micros(100);
+        let target = runner.begin_step(wall);
+        runner.run_towards(wall, target);
+        runner.idle = runner.machine.run(1) == RunResult::Idle;
+        runner.begins_restart(wall);
+        runner.report_events();
+        if events.try_iter().any(|event| wanted(&event)) {
+            return wall;
+        }
+    };
+    until(|event| matches!(event, DeviceEvent::Started { .. }));
+    for _ in 0..2 {
+        let began = until(|event| matches!(event, DeviceEvent::Faulted { restart_in_ms: 1000, .. }));
+        let restarted = until(|event| matches!(event, DeviceEvent::Started { .. }));
+        let pause = restarted - began;
+        assert!(pause.abs_diff(Duration::from_secs(1)) < Duration::from_millis(1), "{pause:?}");
     }
 }
 

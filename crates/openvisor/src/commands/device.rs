@@ -6,6 +6,7 @@ use std::path::Path;
 
 use ::device::Options;
 use ::device::application::Application;
+use ::device::events::DeviceEvent;
 use ::device::identity::Identity;
 
 use super::replay::{self, ReplayConfig};
@@ -88,6 +89,7 @@ fn replay_config<'a>(
         is_factory_test: arguments.factory_test.factory_test,
         timeline: Timeline::on_stdout(Format::from_flag(arguments.json)),
         log: None,
+        reports_log: arguments.reports_log(),
     }
 }
 
@@ -106,6 +108,7 @@ fn options(
         debugging,
         time_scale: arguments.pace.time_scale,
         pins: arguments.show.pins(),
+        report_log: arguments.reports_log(),
         end: arguments.verdict.device_seconds,
         ..Options::new(cloud, identity, application)
     };
@@ -133,8 +136,9 @@ async fn show_events(
 }
 
 fn show_one(observation: &Observation, timeline: &Timeline, show: &ShowOptions) {
+    // The log is the cloud's to show; the conditions of this process need it.
     if let Observation::Event(event) = observation
-        && !show.shows(event)
+        && (!show.shows(event) || matches!(event, DeviceEvent::Logged { .. }))
     {
         return;
     }

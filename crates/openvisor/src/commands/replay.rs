@@ -40,6 +40,8 @@ pub(super) struct ReplayConfig<'a> {
     pub(super) timeline: Timeline,
     /// Where the application's log lines go; without it they go to the timeline.
     pub(super) log: Option<&'static OutputQueue>,
+    /// The conditions see the application's log lines as it makes them, and not as the cloud receives them.
+    pub(super) reports_log: bool,
 }
 
 /// Replays on a thread of its own, which it keeps busy; a signal ends it between two steps.
@@ -61,22 +63,35 @@ pub(super) async fn run(config: ReplayConfig<'_>, verdict: &mut Verdict) -> Resu
     });
     let attachments = Wiring::read(config.wiring)?.into_attachments();
     let path = config.recording.to_owned();
+    if config.debugging.gdb().is_some() {
+        check_debuggable(&path)?;
+    }
     let replay = Replay::open(&path, &config.application.image, attachments, false);
     let mut replay = replay.map_err(|error| recording_failure(&path, &error))?;
     let debugging = debugging::open(config.debugging, Some(config.image))?;
     debugging::announce(&debugging, &timeline);
-    replay.debug(debugging.symbols, debugging.tracer);
+    let is_debugged = debugging.gdb.is_some();
+    if is_debugged {
+        timeline.add_at(Duration::ZERO, Source::Device, "the replay waits for a debugger");
+    }
+    replay.debug(debugging).map_err(|error| {
+        Failure::environment(format!("cannot start the debugger's server: {error}"))
+    })?;
     replay.report_pins(config.show.pins());
+    replay.report_log(config.reports_log);
     let mut player = Player {
         replay,
         path,
         timeline,
         log: config.log,
+        reports_log: config.reports_log,
         shows_led: config.show.shows(&DeviceEvent::Led { on: true }),
         frames: LogFrames::default(),
         serial: SerialLines::default(),
         end: config.conditions.device_seconds,
-        deadline: config.conditions.timeout.map(|limit| Instant::now() + limit),
+        // A debugger takes its time.
+        deadline: config.conditions.timeout.filter(|_| !is_debugged).map(|limit| Instant::now() + limit),
+        has_shown_end: false,
         verdict: Verdict::new(config.conditions, config.is_factory_test),
     };
     // It computes without a pause, which a thread of the runtime must not.
@@ -95,6 +110,15 @@ pub(super) async fn run(config: ReplayConfig<'_>, verdict: &mut Verdict) -> Resu
     verdict.result(ending?)
 }
 
+/// A debugger of the recorded session is in the recording with every stop; a second one would have no run to look at.
+fn check_debuggable(path: &Path) -> Result<(), Failure> {
+    match recording::contains_debugger(path) {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(recording_failure(path, &RecordingError::Debugged)),
+        Err(error) => Err(recording_failure(path, &error)),
+    }
+}
+
 /// A replay, and what is shown of it.
 struct Player {
     replay: Replay,
@@ -102,11 +126,14 @@ struct Player {
     timeline: Timeline,
     log: Option<&'static OutputQueue>,
     shows_led: bool,
+    reports_log: bool,
     frames: LogFrames,
     serial: SerialLines,
     /// The device's time at which it ends at the latest.
     end: Option<Duration>,
     deadline: Option<Instant>,
+    /// That the recording has ended while a debugger is attached was shown.
+    has_shown_end: bool,
     verdict: Verdict,
 }
 
@@ -122,11 +149,11 @@ impl Player {
                 self.show_all(&rest);
                 return result(&self.path, ending, &self.timeline);
             }
-            if self.end.is_some_and(|end| self.at() >= end) {
-                self.show_all(&[DeviceEvent::EndReached]);
-            }
-            if self.verdict.is_decided() {
-                return Ok(Ending::Decided);
+            // Someone who debugs a replay wants to look at what has decided its result, however long that takes.
+            if self.replay.is_debugged() {
+                self.show_debugger();
+            } else if let Some(ending) = self.decided() {
+                return Ok(ending);
             }
             if self.timeline.has_failed() || self.log.is_some_and(OutputQueue::has_failed) {
                 return Ok(Ending::OutputClosed);
@@ -136,9 +163,36 @@ impl Player {
                 self.timeline.add_at(self.at(), Source::Device, text);
                 return Ok(Ending::Interrupted);
             }
-            if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return Ok(Ending::TimedOut);
-            }
+        }
+    }
+
+    /// How the conditions of the options end the replay, if they do.
+    fn decided(&mut self) -> Option<Ending> {
+        if self.end.is_some_and(|end| self.at() >= end) {
+            self.show_all(&[DeviceEvent::EndReached]);
+        }
+        if self.verdict.is_decided() {
+            return Some(Ending::Decided);
+        }
+        let is_over = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        is_over.then_some(Ending::TimedOut)
+    }
+
+    /// What a debugger's user has to know, and GDB does not show.
+    fn show_debugger(&mut self) {
+        if let Some(refusal) = self.replay.take_refusal() {
+            self.timeline.add_at(self.at(), Source::Device, format!("refused to the debugger: {refusal}"));
+        }
+        if !self.has_shown_end && let Some(ending) = self.replay.ended() {
+            self.has_shown_end = true;
+            let text = match ending {
+                recording::Ending::Exact { .. } => "the recording ends here; the replay ends when the debugger detaches",
+                recording::Ending::Diverged(_) => "the replay diverges here; it ends when the debugger detaches",
+                recording::Ending::Unreadable(_) => {
+                    "the recording cannot be read beyond this; the replay ends when the debugger detaches"
+                }
+            };
+            self.timeline.add_at(self.at(), Source::Device, text);
         }
     }
 
@@ -157,7 +211,9 @@ impl Player {
             }
         }
         for line in self.frames.lines(&self.replay.take_sent()) {
-            self.verdict.observe_line(&String::from_utf8_lossy(&line));
+            if !self.reports_log {
+                self.verdict.observe_line(&String::from_utf8_lossy(&line));
+            }
             self.show_line(&line);
         }
     }
@@ -180,6 +236,7 @@ impl Player {
             self.verdict.observe_event(event);
             match event {
                 DeviceEvent::Led { .. } if !self.shows_led => {}
+                DeviceEvent::Logged { .. } => {}
                 DeviceEvent::Crashed(crash) => debugging::report_crash_at(at, crash, &self.timeline),
                 DeviceEvent::Faulted { .. } => {
                     let (source, text) = event_output::device_line(event);
@@ -216,6 +273,7 @@ fn recording_failure(path: &Path, error: &RecordingError) -> Failure {
         RecordingError::OtherImage => failure.hint("use the image that ran when it was recorded"),
         RecordingError::Wiring(_) => failure.hint("attach the same to the device as when it was recorded"),
         RecordingError::Version(_) => failure.hint("use the version of openvisor that recorded it"),
+        RecordingError::Debugged => failure.hint("replay it without --gdb"),
         _ => failure.hint("record with --record FILE, of `openvisor run` or `openvisor device`"),
     }
 }

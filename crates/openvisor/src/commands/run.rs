@@ -103,6 +103,7 @@ fn replay_config<'a>(
         is_factory_test: arguments.factory_test.factory_test,
         timeline,
         log: Some(output::raw_stdout()),
+        reports_log: false,
     })
 }
 

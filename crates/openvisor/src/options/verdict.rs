@@ -36,3 +36,10 @@ pub(crate) struct VerdictOptions {
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
 }
+
+impl VerdictOptions {
+    /// Whether they need the lines of the application.
+    pub(crate) fn needs_lines(&self) -> bool {
+        self.until.is_some() || !self.fail_on.is_empty() || self.junit.is_some()
+    }
+}

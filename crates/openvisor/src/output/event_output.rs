@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use abi::Call;
 use abi::power::WakeReason;
 use cloud::events::{Disconnection, EventKind};
 use device::clock::TimeScale;
@@ -211,7 +212,7 @@ pub(crate) fn device_line(event: &DeviceEvent) -> Line {
         }
         E::SleepsDeeply { wakes_in_ms } => device(format!("deep sleep for at most {wakes_in_ms} ms")),
         E::RestartRequested { restart_in_ms } => device(restart_text("it called mvRestart", *restart_in_ms)),
-        E::TestLog { text } => (Source::App, String::from_utf8_lossy(text).into()),
+        E::TestLog { text } | E::Logged { text } => (Source::App, String::from_utf8_lossy(text).into()),
         E::TestingComplete { status: 0 } => device("factory test passed (mvTestingComplete, 0)".into()),
         E::TestingComplete { status } => device(format!("factory test failed (mvTestingComplete, {status})")),
         E::UnknownRegister { address } => device(format!(
@@ -225,8 +226,9 @@ pub(crate) fn device_line(event: &DeviceEvent) -> Line {
         E::Crashed(crash) => device(crash.lines().swap_remove(0)),
         E::Debugger { attached: true } => device("debugger attached; the application is stopped".into()),
         E::Debugger { attached: false } => device("debugger detached; the application continues".into()),
-        E::FellBehind { behind_ms, elapsed_ms, scale } => {
-            device(lag_text(Duration::from_millis(*behind_ms), Duration::from_millis(*elapsed_ms), *scale))
+        E::FellBehind { behind_ms, elapsed_ms, scale, polled } => {
+            let (behind, elapsed) = (Duration::from_millis(*behind_ms), Duration::from_millis(*elapsed_ms));
+            device(lag_text(behind, elapsed, *scale, *polled))
         }
         E::EndReached => device("the time of --device-seconds is over".into()),
         E::ResetRequested { restart_in_ms } => {
@@ -256,10 +258,16 @@ fn refusal_text(refusal: &RefusedCall) -> String {
     }
 }
 
-fn lag_text(behind: Duration, elapsed: Duration, scale: TimeScale) -> String {
-    let scale = if scale == TimeScale::ONE { String::new() } else { format!(" at --time-scale {scale}") };
+fn lag_text(behind: Duration, elapsed: Duration, scale: TimeScale, polled: Option<Call>) -> String {
+    let pace = scale.factor() - behind.as_secs_f64() / elapsed.as_secs_f64().max(0.001);
+    let demanded =
+        if scale == TimeScale::ONE { String::new() } else { format!(" instead of {scale} (--time-scale)") };
+    let cause = match polled {
+        Some(call) => format!("the application calls {} in a loop", call.name()),
+        None => "this machine is too slow for the application".to_owned(),
+    };
     format!(
-        "this machine is too slow for the application{scale}: after {:.1} s its timers are {:.1} s late; \
+        "device time runs at {pace:.2} of real time{demanded}: {cause}; after {:.1} s its timers are {:.1} s late; \
          mvGetMicroseconds, the time of day and the connection follow the wall clock",
         elapsed.as_secs_f64(),
         behind.as_secs_f64()
@@ -272,7 +280,7 @@ fn digits_text(picture: &Picture) -> String {
     if digits.contains('?') { "shows:".into() } else { format!("shows \"{digits}\", in dots:") }
 }
 
-fn call_text(call: abi::Call, arguments: [u32; 4], status: abi::Status) -> String {
+fn call_text(call: Call, arguments: [u32; 4], status: abi::Status) -> String {
     let [first, second, third, fourth] = arguments;
     let call = call.name();
     format!("{call}({first:#x}, {second:#x}, {third:#x}, {fourth:#x}) returns {}", status.name())
@@ -293,6 +301,22 @@ mod tests {
     use abi::channel::ChannelType;
 
     use super::*;
+
+    /// Shows D342.
+    #[test]
+    fn a_device_whose_time_is_slow_has_its_pace_and_the_cause() {
+        let line = |scale: &str, polled| {
+            let scale = scale.parse().expect("a scale");
+            device_line(&DeviceEvent::FellBehind { behind_ms: 9790, elapsed_ms: 11_000, scale, polled }).1
+        };
+        let polling = line("1", Some(Call::GetMicroseconds));
+        let start = "device time runs at 0.11 of real time: the application calls mvGetMicroseconds in a loop; \
+                     after 11.0 s its timers are 9.8 s late";
+        assert!(polling.starts_with(start), "{polling}");
+        let scaled = line("10", None);
+        let start = "device time runs at 9.11 of real time instead of 10 (--time-scale): this machine is too slow";
+        assert!(scaled.starts_with(start), "{scaled}");
+    }
 
     #[test]
     fn lines_have_a_source_and_a_text() {

@@ -1,6 +1,7 @@
 //! `monitor`: commands that the debugger passes on. Development environments send some of these by themselves, in the
 //! syntax of the debug probes they are made for.
 
+use super::replay::NO_RESET;
 use crate::machine::{DebuggerInput, Machine};
 use crate::memory_map::CYCLES_PER_MICRO;
 use crate::recording::RecordedMachine;
@@ -9,7 +10,7 @@ const HELP: &str = "\
 monitor reset [halt]   restart the application; it is halted at its first instruction
 monitor halt           halt the application
 monitor fault          the last fault of the application, its registers and backtrace
-monitor status         the device's time, power and link
+monitor status         the device's time, its pace, power and link
 monitor help           show this list
 ";
 
@@ -18,6 +19,9 @@ pub(super) fn answer(machine: &mut RecordedMachine, command: &str) -> String {
     let words: Vec<&str> = command.split_whitespace().collect();
     match words[..] {
         [] | ["help"] => HELP.to_owned(),
+        ["reset", ..] | ["system_reset"] if machine.machine().has_passive_debugger() => {
+            format!("{NO_RESET}\n")
+        }
         ["reset", ..] | ["system_reset"] => {
             machine.control(DebuggerInput::Reset);
             "The application is halted at its first instruction.\n".to_owned()
@@ -27,7 +31,7 @@ pub(super) fn answer(machine: &mut RecordedMachine, command: &str) -> String {
             "The application is halted.\n".to_owned()
         }
         ["go" | "resume" | "cont" | "continue"] => "Resume the application by `continue`.\n".to_owned(),
-        ["status" | "info" | "version"] => status(machine.machine()),
+        ["status" | "info" | "version"] => status(machine.machine()) + &pace(machine),
         ["fault"] => fault(machine.machine()),
         ["arm", "semihosting", ..] | ["semihosting", ..] => {
             "Semihosting is not supported: an application logs by mvServerLog.\n".to_owned()
@@ -51,6 +55,20 @@ fn status(machine: &Machine) -> String {
         micros / 1_000_000,
         micros % 1_000_000
     )
+}
+
+/// How fast the device's time went while it last ran, and why it was slow.
+fn pace(machine: &RecordedMachine) -> String {
+    if machine.machine().has_passive_debugger() {
+        return "A replay: it runs as fast as it goes, and cannot be changed.\n".to_owned();
+    }
+    let Some((pace, scale)) = machine.pace() else { return String::new() };
+    let cause = match machine.machine().polled_call() {
+        _ if !pace.is_below(scale) => String::new(),
+        Some(call) => format!(": the application calls {} in a loop", call.name()),
+        None => ": this machine is too slow for the application".to_owned(),
+    };
+    format!("device time runs at {pace} of real time{cause}\n")
 }
 
 fn fault(machine: &Machine) -> String {

@@ -125,7 +125,7 @@ fn resume(data: &[u8], machine: &mut RecordedMachine) -> Request {
         b'c' | b's' => rest,
         _ => rest.iter().position(|byte| *byte == b';').map_or(&[][..], |at| &rest[at + 1..]),
     };
-    if !address.is_empty() && machine.machine().is_halted() {
+    if !address.is_empty() && machine.machine().is_stopped() {
         let Some(address) = hex(address) else { return Request::reply(INVALID) };
         machine.control(DebuggerInput::WriteRegister { register: Register::PC, value: address & !1 });
     }

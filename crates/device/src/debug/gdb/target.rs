@@ -24,7 +24,7 @@ use gdbstub::target::{Target, TargetError, TargetResult};
 
 use super::monitor;
 use super::registers::{self, CortexM33, RegisterId, RegisterValues, WORDS};
-use crate::machine::{DebuggerInput, Input, InputError};
+use crate::machine::DebuggerInput;
 use crate::recording::RecordedMachine;
 
 /// Bytes the debugger erases at once: a page of the real board's flash.
@@ -36,12 +36,7 @@ const INVALID: u8 = 22;
 const BAD_ADDRESS: u8 = 14;
 
 impl RecordedMachine {
-    /// Does what a debugger asks for, and records it.
-    pub(super) fn debug(&mut self, input: DebuggerInput<'_>) -> Result<(), InputError> {
-        self.handle(&Input::Debugger(input))
-    }
-
-    /// The same, for what a machine always accepts.
+    /// Does what a machine always accepts of a debugger, also in a replay.
     pub(super) fn control(&mut self, input: DebuggerInput<'_>) {
         let accepted = self.debug(input);
         debug_assert_eq!(accepted, Ok(()), "it controls the application, whose state does not matter");
@@ -149,7 +144,7 @@ impl SingleRegisterAccess<()> for RecordedMachine {
 impl SingleThreadResume for RecordedMachine {
     fn resume(&mut self, _signal: Option<Signal>) -> Result<(), Infallible> {
         // An application that runs, or is being stepped, is left alone.
-        if self.machine().is_halted() {
+        if self.machine().is_stopped() {
             self.control(DebuggerInput::Resume);
         }
         Ok(())
@@ -172,7 +167,7 @@ impl SingleThreadSingleStep for RecordedMachine {
 
 impl SingleThreadRangeStepping for RecordedMachine {
     fn resume_range_step(&mut self, start: u32, end: u32) -> Result<(), Infallible> {
-        if self.machine().is_halted() {
+        if self.machine().is_stopped() {
             self.control(DebuggerInput::Step(start..end));
         }
         Ok(())

@@ -47,7 +47,8 @@ impl Machine {
     }
 
     /// Reads memory for a debugger, as far as there is memory from `address` on, and returns the length. Registers of
-    /// peripherals are read with all effects that a read of the application would have.
+    /// peripherals are read with all effects that a read of the application would have; by a passive debugger only those
+    /// that can be read without any.
     pub(crate) fn read_memory(&mut self, address: u32, into: &mut [u8]) -> usize {
         let space = |region: &Range<u32>| region.contains(&address).then(|| (region.end - address) as usize);
         let memory = space(&FLASH).or_else(|| space(&RAM));
@@ -73,22 +74,28 @@ impl Machine {
             into[done..done + width].copy_from_slice(&value.to_le_bytes()[..width]);
             done += width;
         }
-        self.sync_lines();
-        self.debugger_changed();
+        if !self.debugger.is_passive {
+            self.sync_lines();
+            self.debugger_changed();
+        }
         done
     }
 
     /// Reads a register, or a part of one, as an instruction of this width would.
     fn register_part(&mut self, address: u32, width: usize) -> Option<u32> {
         if SYSTEM.contains(&address) {
-            let mut word = self.cpu.read_ppb(address);
-            if address & !3 == DHCSR && self.is_halted() {
+            let is_passive = self.debugger.is_passive;
+            let mut word = if is_passive { self.cpu.peek_ppb(address) } else { self.cpu.read_ppb(address) };
+            if address & !3 == DHCSR && self.is_stopped() {
                 word |= HALTED;
             }
             return Some(word >> (8 * (address % 4)));
         }
         if !PERIPHERALS.contains(&address) {
             return None;
+        }
+        if self.debugger.is_passive {
+            return self.board.inspect(address, width as u32, self.cpu.cycles());
         }
         self.board.read(address, width as u32, self.now()).ok()
     }

@@ -11,7 +11,8 @@ use crate::options::{
 
 #[derive(Args)]
 #[command(after_help = "\
-The application's log lines go to the cloud, not to this process, which writes the device's events.
+The application's log lines go to the cloud. This process writes the device's events; --until, --fail-on
+and --junit see the log lines as the application makes them.
 
 Examples:
   openvisor device app.elf --cloud 127.0.0.1:7883 --data ./device-1
@@ -45,4 +46,11 @@ pub(crate) struct DeviceArguments {
     pub(crate) debugging: DebuggingOptions,
     #[command(flatten)]
     pub(crate) recording: RecordingOptions,
+}
+
+impl DeviceArguments {
+    /// Whether something needs the lines of the application's log, which a factory test has in its own events.
+    pub(super) fn reports_log(&self) -> bool {
+        self.verdict.needs_lines() && !self.factory_test.factory_test
+    }
 }
