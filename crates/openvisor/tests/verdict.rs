@@ -91,7 +91,8 @@ fn a_device_alone_sees_the_lines_that_its_application_logs_and_so_does_its_repla
         CloudProcess::start(processes, &data, "127.0.0.1:0").process.kill();
         let identity = provision(processes, &data, folder.path(), "device", &[]);
         let [file, junit] = ["log.ovrec", "report.xml"].map(|name| folder.path().join(name));
-        let words = ["device", LOGGING, "--cloud", "127.0.0.1:1", "--data", text(&identity), "--timeout", "30"];
+        let words =
+            ["device", LOGGING, "--cloud", "127.0.0.1:1", "--data", text(&identity), "--timeout", "30"];
         let until = ["--until", "^logging: the next line is empty$"];
         let more = ["--record", text(&file), "--junit", text(&junit)];
         let (code, out, err) = ended(processes, &[&words[..], &until, &more].concat());

@@ -179,9 +179,11 @@ impl Client {
             self.framing.reply(format!("E.{refusal}").as_bytes());
             return true;
         }
-        // `kill`, which has no reply: GDB is done with it, and the replay goes on to its end.
-        if machine.machine().has_passive_debugger() && data == b"k" {
-            return false;
+        // `kill`: GDB has nothing more to do with the application, and the replay goes on to its end without it. It waits
+        // for a reply only where it may stay connected.
+        if machine.machine().has_passive_debugger() && (data == b"k" || data.starts_with(b"vKill")) {
+            self.framing.reply(b"OK");
+            return data != b"k";
         }
         if self.is_automatic_continue(data) && machine.machine().is_stopped() && !machine.machine().may_stop()
         {

@@ -264,7 +264,8 @@ impl Machine {
             return std::mem::take(&mut origin.is_elsewhere);
         }
         // A tick that is due now pends its interrupt only as the processor continues.
-        let ticks = self.debugger.is_passive && self.cpu.next_timeout().is_some_and(|at| at <= self.cpu.cycles());
+        let ticks =
+            self.debugger.is_passive && self.cpu.next_timeout().is_some_and(|at| at <= self.cpu.cycles());
         if !self.cpu.will_take_interrupt() && !ticks {
             return true;
         }

@@ -324,8 +324,8 @@ fn a_debugger_that_looks_on_changes_nothing_in_a_replay() {
         for program in [busy(), resting(), spinning(), echoing(), asking()] {
             let bytes = recorded(&program, seed);
             let image = program.image();
-            let mut replay =
-                Replay::from(Box::new(io::Cursor::new(bytes)), &image, Vec::new(), false).expect("a recording");
+            let mut replay = Replay::from(Box::new(io::Cursor::new(bytes)), &image, Vec::new(), false)
+                .expect("a recording");
             let mut dice = Dice(seed);
             replay.debugged().debug(DebuggerInput::Attach).expect("possible");
             let (mut memory, mut left) = ([0; 64], 2_000);
@@ -341,7 +341,9 @@ fn a_debugger_that_looks_on_changes_nothing_in_a_replay() {
                 left -= 1;
                 stops += u32::from(machine.take_stop().is_some());
                 let _ = machine.debug(passive_input(&mut dice));
-                for peripheral in [0x2000_1000, 0x4001_3800, 0x4000_1000, 0x420C_0800, 0xE000_E010, 0xE000_E100] {
+                for peripheral in
+                    [0x2000_1000, 0x4001_3800, 0x4000_1000, 0x420C_0800, 0xE000_E010, 0xE000_E100]
+                {
                     machine.read_memory(peripheral, &mut memory);
                 }
             };
@@ -357,8 +359,8 @@ fn a_debugger_cannot_leave_the_recording() {
     use DebuggerInput as D;
     let program = busy();
     let bytes = recorded(&program, 1);
-    let mut replay =
-        Replay::from(Box::new(io::Cursor::new(bytes)), &program.image(), Vec::new(), false).expect("a recording");
+    let mut replay = Replay::from(Box::new(io::Cursor::new(bytes)), &program.image(), Vec::new(), false)
+        .expect("a recording");
     let machine = replay.debugged();
     machine.debug(D::Attach).expect("possible");
     for input in [

@@ -74,9 +74,9 @@ pub(super) async fn run(config: ReplayConfig<'_>, verdict: &mut Verdict) -> Resu
     if is_debugged {
         timeline.add_at(Duration::ZERO, Source::Device, "the replay waits for a debugger");
     }
-    replay.debug(debugging).map_err(|error| {
-        Failure::environment(format!("cannot start the debugger's server: {error}"))
-    })?;
+    replay
+        .debug(debugging)
+        .map_err(|error| Failure::environment(format!("cannot start the debugger's server: {error}")))?;
     replay.report_pins(config.show.pins());
     replay.report_log(config.reports_log);
     let mut player = Player {
@@ -183,11 +183,17 @@ impl Player {
         if let Some(refusal) = self.replay.take_refusal() {
             self.timeline.add_at(self.at(), Source::Device, format!("refused to the debugger: {refusal}"));
         }
-        if !self.has_shown_end && let Some(ending) = self.replay.ended() {
+        if !self.has_shown_end
+            && let Some(ending) = self.replay.ended()
+        {
             self.has_shown_end = true;
             let text = match ending {
-                recording::Ending::Exact { .. } => "the recording ends here; the replay ends when the debugger detaches",
-                recording::Ending::Diverged(_) => "the replay diverges here; it ends when the debugger detaches",
+                recording::Ending::Exact { .. } => {
+                    "the recording ends here; the replay ends when the debugger detaches"
+                }
+                recording::Ending::Diverged(_) => {
+                    "the replay diverges here; it ends when the debugger detaches"
+                }
                 recording::Ending::Unreadable(_) => {
                     "the recording cannot be read beyond this; the replay ends when the debugger detaches"
                 }

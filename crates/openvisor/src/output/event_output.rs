@@ -314,7 +314,8 @@ mod tests {
                      after 11.0 s its timers are 9.8 s late";
         assert!(polling.starts_with(start), "{polling}");
         let scaled = line("10", None);
-        let start = "device time runs at 9.11 of real time instead of 10 (--time-scale): this machine is too slow";
+        let start =
+            "device time runs at 9.11 of real time instead of 10 (--time-scale): this machine is too slow";
         assert!(scaled.starts_with(start), "{scaled}");
     }
 

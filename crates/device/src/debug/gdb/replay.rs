@@ -14,12 +14,12 @@ pub(super) fn refusal(packet: &[u8]) -> Option<&'static str> {
         }
         _ if packet.starts_with(b"vFlash") => Some("this is a replay: no other image can be loaded"),
         [b'R', ..] => Some(NO_RESET),
-        _ if packet.starts_with(b"vRun") || packet.starts_with(b"vKill") => Some(NO_RESET),
+        _ if packet.starts_with(b"vRun") => Some(NO_RESET),
         _ => None,
     }
 }
 
-/// For `run`, `kill` and `monitor reset`.
+/// For `run` and `monitor reset`.
 pub(super) const NO_RESET: &str =
     "this is a replay: it cannot be restarted by the debugger; start openvisor again for that";
 
@@ -30,10 +30,30 @@ mod tests {
     /// Shows D340.
     #[test]
     fn packets_that_only_look_or_go_on_are_not_refused() {
-        for packet in ["m20000000,4", "g", "p3", "c", "s", "C05", "vCont;c", "vCont;r0,4", "Z1,8000000,2", "X20000000,0:"] {
+        for packet in [
+            "m20000000,4",
+            "g",
+            "p3",
+            "c",
+            "s",
+            "C05",
+            "vCont;c",
+            "vCont;r0,4",
+            "Z1,8000000,2",
+            "X20000000,0:",
+        ] {
             assert_eq!(refusal(packet.as_bytes()), None, "{packet}");
         }
-        for packet in ["M20000000,1:00", "X20000000,1:a", "P3=0", "G00", "c8000000", "S05;8000000", "R00", "vFlashErase:0,8"] {
+        for packet in [
+            "M20000000,1:00",
+            "X20000000,1:a",
+            "P3=0",
+            "G00",
+            "c8000000",
+            "S05;8000000",
+            "R00",
+            "vFlashErase:0,8",
+        ] {
             assert!(refusal(packet.as_bytes()).is_some(), "{packet}");
         }
     }

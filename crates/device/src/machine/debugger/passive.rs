@@ -27,10 +27,8 @@ impl Machine {
     /// The same, where the next instruction or call has begun and was not executed: what follows an instruction does not
     /// happen a second time.
     pub(in crate::machine) fn is_paused_before_instruction(&self) -> bool {
-        let is_before = matches!(
-            self.debugger.stop,
-            Some(StopReason::Breakpoint | StopReason::Watchpoint { .. })
-        );
+        let is_before =
+            matches!(self.debugger.stop, Some(StopReason::Breakpoint | StopReason::Watchpoint { .. }));
         self.is_paused() && is_before
     }
 
