@@ -201,15 +201,15 @@ impl Cpu {
         self.core.debug.halts_on_bkpt = halts;
     }
 
-    /// Makes the debugger passive, or active again. Breakpoints, watchpoints and [`Cpu::step_passively`] of a passive one
-    /// do not count as activity, and trial runs do not see them: what the processor executes, and when, is the same as
-    /// without a debugger.
+    /// Makes the debugger passive, or active again. Breakpoints, watchpoints and [`Cpu::step_passively`] of a passive
+    /// one do not count as activity, and trial runs do not see them: what the processor executes, and when, is the same
+    /// as without a debugger.
     pub fn set_passive_debugger(&mut self, passive: bool) {
         self.core.debug.passive = passive;
     }
 
-    /// Executes one instruction, even if there is a breakpoint on it, exactly as [`Cpu::run`] with a budget of one would
-    /// without the breakpoint: interrupts are taken, and a processor that sleeps or spins does not wake.
+    /// Executes one instruction, even if there is a breakpoint on it, exactly as [`Cpu::run`] with a budget of one
+    /// would without the breakpoint: interrupts are taken, and a processor that sleeps or spins does not wake.
     pub fn step_passively(&mut self, bus: &mut dyn Bus) -> Exit {
         let pc = self.core.pc;
         let removed = self.code.remove_breakpoint(pc);

@@ -290,7 +290,7 @@ mod tests {
 
     /// Shows D341.
     #[test]
-    fn a_guest_that_does_not_catch_up_goes_on_at_the_wall_clocks_rate() {
+    fn a_guest_that_does_not_catch_up_continues_at_the_wall_clocks_rate() {
         let start = Instant::now();
         let mut clock = WallClock::start(start, 0);
         clock.forget_lag(start + 200 * MILLI, 1000);

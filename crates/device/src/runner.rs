@@ -233,7 +233,7 @@ impl Runner {
         target
     }
 
-    /// Tells the debugger's `monitor status` how fast the device's time goes.
+    /// Hands on to the debugger's `monitor status` how fast the device's time goes.
     fn report_pace(&mut self) {
         self.machine.set_pace(self.pace.pace(), self.scale);
     }
@@ -276,8 +276,8 @@ impl Runner {
         }
     }
 
-    /// Whether the pause before a restart has just begun. It is the time that was announced, also by the wall clock: the
-    /// guest does not use it to catch up (D341).
+    /// Whether the pause before a restart has just begun. It is the time that was announced, also by the wall clock:
+    /// the guest does not use it to catch up (D341).
     fn begins_restart(&mut self, now: Instant) -> bool {
         let is_restarting = self.machine.machine().is_restarting();
         let begins = is_restarting && !mem::replace(&mut self.is_restarting, is_restarting);

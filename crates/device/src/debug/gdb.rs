@@ -179,8 +179,8 @@ impl Client {
             self.framing.reply(format!("E.{refusal}").as_bytes());
             return true;
         }
-        // `kill`: GDB has nothing more to do with the application, and the replay goes on to its end without it. It waits
-        // for a reply only where it may stay connected.
+        // `kill`: GDB has nothing more to do with the application, and the replay continues to its end without it. It
+        // waits for a reply only where it may stay connected.
         if machine.machine().has_passive_debugger() && (data == b"k" || data.starts_with(b"vKill")) {
             self.framing.reply(b"OK");
             return data != b"k";

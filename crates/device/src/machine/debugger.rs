@@ -170,7 +170,7 @@ impl Machine {
         self.debugger.is_stopped()
     }
 
-    /// Whether no debugger stops or steps the application, as far as the application can tell.
+    /// Whether no debugger stops or steps the application, as far as the application can notice.
     pub(super) fn is_free_running(&self) -> bool {
         matches!(self.debugger.mode, RunMode::Free) || self.debugger.is_passive
     }

@@ -203,8 +203,8 @@ impl Replay {
         &mut self.machine
     }
 
-    /// Whether a debugger has attached, and not detached: until then nothing but the end of the recording should end the
-    /// replay.
+    /// Whether a debugger has attached, and not detached: until then nothing but the end of the recording should end
+    /// the replay.
     pub fn is_debugged(&self) -> bool {
         self.debugger.as_ref().is_some_and(|debugger| debugger.connection.is_attached())
     }
@@ -245,8 +245,8 @@ impl Replay {
         std::mem::take(&mut self.sent)
     }
 
-    /// Continues for a while, but not beyond the next entry. While a debugger has stopped the application, waits a moment
-    /// for what the debugger does next.
+    /// Continues for a while, but not beyond the next entry. While a debugger has stopped the application, waits a
+    /// moment for what the debugger does next.
     pub fn turn(&mut self) -> Turn {
         self.serve_debugger();
         if self.is_paused() {
@@ -334,7 +334,7 @@ impl Replay {
         self.take_last_steps(position)
     }
 
-    /// A debugger has stopped the replay: the rest of this turn happens when it goes on.
+    /// A debugger has stopped the replay: the rest of this turn happens when it continues.
     fn is_paused(&self) -> bool {
         self.machine.machine().has_passive_debugger() && self.machine.machine().is_stopped()
     }

@@ -18,8 +18,8 @@ pub(crate) struct RecordingOptions {
     #[arg(long, value_name = "FILE")]
     pub(crate) record: Option<PathBuf>,
     /// Replay a recording of this image, without a cloud and as fast as possible, and check that everything happens as
-    /// recorded; exit code 4 if not. The same must be attached to the device as when it was recorded. With --gdb it waits
-    /// for a debugger, which can stop, step and look, and cannot change the run
+    /// recorded; exit code 4 if not. The same must be attached to the device as when it was recorded. With --gdb it
+    /// waits for a debugger, which can stop, step and look, and cannot change the run
     #[arg(long, value_name = "FILE", conflicts_with_all = ["data", "seconds", "deterministic", "record"])]
     pub(crate) replay: Option<PathBuf>,
 }

@@ -29,7 +29,7 @@ mod tests {
 
     /// Shows D340.
     #[test]
-    fn packets_that_only_look_or_go_on_are_not_refused() {
+    fn packets_that_look_or_continue_are_not_refused() {
         for packet in [
             "m20000000,4",
             "g",

@@ -47,8 +47,8 @@ impl Machine {
     }
 
     /// Reads memory for a debugger, as far as there is memory from `address` on, and returns the length. Registers of
-    /// peripherals are read with all effects that a read of the application would have; by a passive debugger only those
-    /// that can be read without any.
+    /// peripherals are read with all effects that a read of the application would have; by a passive debugger only
+    /// those that can be read without any.
     pub(crate) fn read_memory(&mut self, address: u32, into: &mut [u8]) -> usize {
         let space = |region: &Range<u32>| region.contains(&address).then(|| (region.end - address) as usize);
         let memory = space(&FLASH).or_else(|| space(&RAM));

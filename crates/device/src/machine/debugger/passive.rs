@@ -1,8 +1,8 @@
 //! The debugger of a replay, which changes nothing that the application or the kernel could notice.
 //!
-//! A stop ends the machine's run early, and into how many runs time is cut makes no difference (D138); what the debugger
-//! sets in the processor is no activity there, and is not seen by trial runs. So the replay goes on after a stop as if
-//! there had been none. Whatever would leave the recording is refused (D340).
+//! A stop ends the machine's run early, and into how many runs time is cut makes no difference (D138); what the
+//! debugger sets in the processor is no activity there, and is not seen by trial runs. So the replay continues after a
+//! stop as if there had been none. Whatever would leave the recording is refused (D340).
 
 use super::{Machine, StopReason};
 use crate::machine::{DebuggerInput, InputError};
@@ -24,8 +24,8 @@ impl Machine {
         self.debugger.is_passive && self.is_stopped()
     }
 
-    /// The same, where the next instruction or call has begun and was not executed: what follows an instruction does not
-    /// happen a second time.
+    /// The same, where the next instruction or call has begun and was not executed: what follows an instruction does
+    /// not happen a second time.
     pub(in crate::machine) fn is_paused_before_instruction(&self) -> bool {
         let is_before =
             matches!(self.debugger.stop, Some(StopReason::Breakpoint | StopReason::Watchpoint { .. }));
