@@ -5,7 +5,7 @@
 //! print. `openvisor` on the PATH is the program that was just built. Comments in HTML before a fence, which no reader
 //! sees, say what cannot be seen from the block:
 //!
-//! - `<!-- test: not run: REASON -->`: the block cannot be executed here.
+//! - `<!-- test: not run: REASON -->`: the block cannot be executed here. Command lines of openvisor in it are parsed.
 //! - `<!-- test: exit 5 -->`: the block's last command ends with this exit code, and not with 0.
 //! - `<!-- test: background NAME: TEXT -->`: the block runs in another terminal, which is called NAME; the page
 //!   continues when it has printed TEXT.
@@ -19,6 +19,8 @@
 //! numbers that differ between runs, such as times, addresses, ports and ids, are all the same
 //! (`pages/output.rs`). Ports that the pages name are replaced with free ones.
 
+#[path = "pages/examples.rs"]
+mod examples;
 #[path = "pages/markdown.rs"]
 mod markdown;
 #[path = "pages/output.rs"]
@@ -86,7 +88,8 @@ fn every_page_with_commands_is_executed_and_what_is_not_run_is_counted() {
 }
 
 fn reason(page: &str, part: &Part) -> Option<String> {
-    let Kind::NotRun { reason } = &part.kind else { return None };
+    let Kind::NotRun { reason, text } = &part.kind else { return None };
+    examples::check(text).unwrap_or_else(|error| panic!("{page}:{}: {error}", part.line));
     Some(format!("{page}:{}: not run: {reason}", part.line))
 }
 

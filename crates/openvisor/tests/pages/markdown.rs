@@ -20,7 +20,7 @@ pub(crate) enum Kind {
     /// Ctrl-C in another terminal, or in all of them.
     Interrupt { name: Option<String>, exit: i32 },
     /// Commands that cannot be executed here.
-    NotRun { reason: String },
+    NotRun { reason: String, text: String },
 }
 
 /// A terminal for a command that keeps running.
@@ -131,7 +131,7 @@ fn part(fence: Fence, note: Option<Note>) -> Result<Option<Part>, String> {
     let note = note.unwrap_or_default();
     let is_shell = ["sh", "console", "bash", "shell"].contains(&language.as_str());
     let kind = if let Some(reason) = note.not_run {
-        Kind::NotRun { reason }
+        Kind::NotRun { reason, text }
     } else if let Some(name) = note.file {
         Kind::File { name, text }
     } else if note.patch {
@@ -185,7 +185,8 @@ fn comments_say_what_a_block_does_not() {
     let page = "<!-- test: exit 5 -->\n\n```sh\na\n```\n<!-- test: not run: needs root -->\n```sh\nb\n```\n\
                 <!-- test: setup\nc\nd\n-->\n```toml\ne\n```\n";
     let script = |text: &str, exit| Kind::Script { text: text.to_owned(), exit, terminal: None };
-    let kinds = [script("a\n", 5), Kind::NotRun { reason: "needs root".to_owned() }, script("c\nd", 0)];
+    let not_run = Kind::NotRun { reason: "needs root".to_owned(), text: "b\n".to_owned() };
+    let kinds = [script("a\n", 5), not_run, script("c\nd", 0)];
     let found: Vec<Kind> = parts("page.md", page).unwrap().into_iter().map(|part| part.kind).collect();
     assert_eq!(found, kinds);
 }
