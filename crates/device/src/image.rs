@@ -88,6 +88,14 @@ impl Image {
         Ok(Self { flash: flashed(bytes), length, digest })
     }
 
+    /// The same image with another word at `offset`, which is in it.
+    pub(crate) fn with_word(&self, offset: usize, word: u32) -> Self {
+        let mut bytes = self.bytes().to_vec();
+        bytes[offset..offset + 4].copy_from_slice(&word.to_le_bytes());
+        let (digest, length) = (sha256(&bytes), bytes.len());
+        Self { flash: flashed(bytes), length, digest }
+    }
+
     /// The image as it lies in flash, from the first byte of application flash on.
     pub fn bytes(&self) -> &[u8] {
         &self.flash[..self.length]

@@ -26,6 +26,7 @@ pub mod sensors;
 pub mod serial;
 pub mod stimulus;
 pub mod storage;
+pub mod test_image;
 pub mod transport;
 pub mod waker;
 pub mod wiring;

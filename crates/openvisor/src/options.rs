@@ -10,6 +10,7 @@ mod run;
 mod settings;
 mod show;
 mod store;
+mod test_image;
 mod verdict;
 mod wiring;
 
@@ -21,5 +22,6 @@ pub(crate) use run::{FactoryTestOption, ImageOptions, PaceOptions};
 pub(crate) use settings::{AccountSettingsOptions, SettingsOptions};
 pub(crate) use show::ShowOptions;
 pub(crate) use store::StoreUrlOption;
+pub(crate) use test_image::{TestFormat, TestImageOptions};
 pub(crate) use verdict::VerdictOptions;
 pub(crate) use wiring::WiringOptions;

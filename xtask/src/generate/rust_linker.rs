@@ -27,6 +27,22 @@ pub(super) const LINES: &str = "
     OCTOSPI2 MDF1_FLT4 MDF1_FLT5 CORDIC FMAC LSECSSD
 ";
 
+/// What `openvisor_app::tests!` describes its tests with, for the runner; nothing in other images.
+const TESTS: &str = "\
+  /* The tests of an image of tests, for the runner: a header, then a description of each. */
+  .openvisor.tests : ALIGN(4)
+  {
+    KEEP(*(.openvisor.tests.header))
+    _tests_start = .;
+    KEEP(*(.openvisor.tests.case))
+    _tests_end = .;
+  } > FLASH
+
+";
+
+/// The section that follows.
+const AFTER_TESTS: &str = "  .ARM.extab :\n";
+
 /// The linker script and the table.
 pub(super) fn files(model: &Model) -> Result<[GeneratedFile; 2], String> {
     Ok([script(model), table()?])
@@ -38,6 +54,7 @@ fn script(model: &Model) -> GeneratedFile {
         "link lib/startup.c",
         "depend on openvisor-app and name the application's main by its entry!",
     );
+    text = text.replace(AFTER_TESTS, &format!("{TESTS}{AFTER_TESTS}"));
     text.push_str("\n/* An interrupt without a handler of the application's is a crash. */\n");
     for exception in EXCEPTIONS.split_whitespace() {
         let _ = writeln!(text, "PROVIDE({exception}_Handler = Default_Handler);");

@@ -75,7 +75,7 @@ fn enumeration(model: &Model, item: &Enumeration) -> String {
     let mut text = doc("///", model.enum_doc(name));
     let _ = writeln!(
         text,
-        "#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]\n#[repr(transparent)]\npub struct {name}(pub {raw});\n"
+        "#[derive(Clone, Copy, PartialEq, Eq, Hash)]\n#[repr(transparent)]\npub struct {name}(pub {raw});\n"
     );
     let mut names = String::new();
     for (value, number) in item.values() {
@@ -91,6 +91,12 @@ fn enumeration(model: &Model, item: &Enumeration) -> String {
             #[inline(never)]
             pub const fn name(self) -> &'static str {{
                 match self {{ {names} _ => \"unknown\" }}
+            }}
+        }}
+
+        impl core::fmt::Debug for {name} {{
+            fn fmt(&self, to: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {{
+                write!(to, \"{{}} ({{:#x}})\", self.name(), self.0)
             }}
         }}
 

@@ -1,6 +1,7 @@
 //! `openvisor new`: a folder with an application that builds and runs.
 
 mod arguments;
+mod rust;
 
 use std::path::{Path, PathBuf};
 
@@ -19,11 +20,12 @@ const LONGEST_NAME: usize = 64;
 
 macro_rules! sdk_files {
     ($($path:literal),* $(,)?) => {
-        &[$(($path, include_bytes!(concat!("../../../../sdk/", $path)))),*]
+        &[$(($path, include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/", $path)))),*]
     };
 }
+use sdk_files;
 
-/// What an application needs of the SDK: path in its folder, content.
+/// What an application in C or C++ needs of the SDK: path in its folder, content.
 const SDK: &[(&str, &[u8])] = sdk_files![
     "CMakeLists.txt",
     "openvisor-config.cmake",
@@ -40,7 +42,7 @@ const SDK: &[(&str, &[u8])] = sdk_files![
     "samples/sample.mk",
 ];
 
-/// Files of every project: path in its folder, template.
+/// Files of every project in C or C++: path in its folder, template.
 const COMMON: &[(&str, &str)] = &[
     (".vscode/tasks.json", include_str!("new/templates/tasks.json")),
     (".vscode/launch.json", include_str!("new/templates/launch.json")),
@@ -65,23 +67,26 @@ const BUILD_FREERTOS: &[(&str, &str)] = &[
 /// Checks everything before it creates anything.
 pub(super) fn run(arguments: &NewArguments) -> Result<(), Failure> {
     let folder = &arguments.folder;
-    if arguments.freertos && arguments.lang != Language::C {
-        return Err(Failure::bad_input("--freertos: there is a template in C only").hint("add --lang c"));
-    }
+    check_freertos(arguments)?;
     let name = name(folder)?;
+    if arguments.lang == Language::Rust {
+        rust::check_name(&name)?;
+    }
     check_free(folder)?;
-    let sdk = arguments.sdk.as_deref().map(checked_sdk).transpose()?;
-    let files = files(&name, arguments, sdk.as_deref());
+    let sdk = arguments.sdk.as_deref().map(|sdk| checked_sdk(sdk, arguments.lang)).transpose()?;
+    let files = match arguments.lang {
+        Language::Rust => rust::files(&name, sdk.as_deref()),
+        Language::C | Language::Cpp => files(&name, arguments, sdk.as_deref()),
+    };
     for (path, content) in &files {
         write(&folder.join(path), content)?;
     }
     let text = || {
         let shown = printable(&folder.display().to_string());
-        let kernel = "git init && git submodule add https://github.com/FreeRTOS/FreeRTOS-Kernel";
-        let kernel = if arguments.freertos { format!("\n  {kernel}") } else { String::new() };
         format!(
-            "created {shown} ({} files)\n\nnext:\n  cd {shown}{kernel}\n  make\n  openvisor run build/{name}.elf",
-            files.len()
+            "created {shown} ({} files)\n\nnext:\n  cd {shown}\n  {}",
+            files.len(),
+            next(&name, arguments)
         )
     };
     let paths: Vec<&str> = files.iter().map(|(path, _)| path.as_str()).collect();
@@ -89,13 +94,37 @@ pub(super) fn run(arguments: &NewArguments) -> Result<(), Failure> {
         json!({
             "folder": folder.display().to_string(),
             "name": name,
-            "language": if arguments.lang == Language::C { "c" } else { "cpp" },
+            "language": arguments.lang.name(),
             "freertos": arguments.freertos,
             "sdk": sdk.as_ref().map_or(SDK_FOLDER.to_owned(), |sdk| sdk.display().to_string()),
             "files": paths,
         })
     });
     Ok(())
+}
+
+/// The commands that build and run the project.
+fn next(name: &str, arguments: &NewArguments) -> String {
+    if arguments.lang == Language::Rust {
+        return "cargo run\n  cargo test".to_owned();
+    }
+    let kernel = "git init && git submodule add https://github.com/FreeRTOS/FreeRTOS-Kernel\n  ";
+    format!("{}make\n  openvisor run build/{name}.elf", if arguments.freertos { kernel } else { "" })
+}
+
+fn check_freertos(arguments: &NewArguments) -> Result<(), Failure> {
+    if !arguments.freertos {
+        return Ok(());
+    }
+    match arguments.lang {
+        Language::C => Ok(()),
+        Language::Cpp => {
+            Err(Failure::bad_input("--freertos: there is a template in C only").hint("add --lang c"))
+        }
+        Language::Rust => Err(Failure::bad_input("--freertos: FreeRTOS is a kernel for C").hint(
+            "add --lang c; tasks in Rust are async functions, as sdk/rust/samples/tasks shows with embassy-executor",
+        )),
+    }
 }
 
 /// The application's name, which make, CMake and C strings take as it is.
@@ -126,13 +155,17 @@ fn check_free(folder: &Path) -> Result<(), Failure> {
 }
 
 /// The SDK's folder as an absolute path, if it is one that the project can build with.
-fn checked_sdk(folder: &Path) -> Result<PathBuf, Failure> {
+fn checked_sdk(folder: &Path, language: Language) -> Result<PathBuf, Failure> {
     let shown = printable(&folder.display().to_string());
     let absolute =
         folder.canonicalize().map_err(|error| Failure::bad_input(format!("--sdk {shown}: {error}")))?;
-    if let Some((missing, _)) = SDK.iter().find(|(path, _)| !absolute.join(path).is_file()) {
+    let needed = if language == Language::Rust { rust::SDK } else { SDK };
+    if let Some((missing, _)) = needed.iter().find(|(path, _)| !absolute.join(path).is_file()) {
         return Err(Failure::bad_input(format!("--sdk {shown}: no SDK, it has no {missing}"))
             .hint("it is the folder `sdk` of Openvisor's sources; without --sdk the project gets a copy"));
+    }
+    if language == Language::Rust {
+        return rust::check_sdk_path(&shown, &absolute).map(|()| absolute);
     }
     // make splits words at spaces, and both make and CMake expand `$`.
     let text = absolute.display().to_string();
@@ -145,11 +178,12 @@ fn checked_sdk(folder: &Path) -> Result<PathBuf, Failure> {
     Ok(absolute)
 }
 
+/// The files of a project in C or C++: path, content.
 fn files(name: &str, arguments: &NewArguments, sdk: Option<&Path>) -> Vec<(String, Vec<u8>)> {
     let (extension, languages, main) = match arguments.lang {
         Language::C if arguments.freertos => ("c", "C", include_str!("new/templates/freertos/main.c")),
         Language::C => ("c", "C", include_str!("new/templates/main.c")),
-        Language::Cpp => ("cpp", "C CXX", include_str!("new/templates/main.cpp")),
+        Language::Cpp | Language::Rust => ("cpp", "C CXX", include_str!("new/templates/main.cpp")),
     };
     let build = if arguments.freertos { BUILD_FREERTOS } else { BUILD };
     let outside = sdk.map(|sdk| sdk.display().to_string());

@@ -1,6 +1,7 @@
 //! `openvisor run`: an application on a device, with its cloud in the same process.
 
 mod arguments;
+mod image_tests;
 
 use std::io::{self, IsTerminal};
 use std::path::Path;
@@ -29,8 +30,12 @@ use crate::output::exit::Failure;
 use crate::output::timeline::{Format, Source, Timeline, stdout_line};
 pub(super) use arguments::RunArguments;
 
-/// Runs until a signal, until the time is over, or until standard output is closed.
+/// Runs until a signal, until the time is over, or until standard output is closed; an image of tests until the last has
+/// ended.
 pub(super) async fn run(arguments: RunArguments) -> Result<(), Failure> {
+    if let Some(tests) = image_tests::of(&arguments)? {
+        return image_tests::run(&arguments, &tests).await;
+    }
     let verdict = &arguments.verdict;
     let report = TestReport::create(verdict.junit.as_deref(), "run", &arguments.application.image)?;
     let mut verdict = Verdict::new(verdict, arguments.factory_test.factory_test);

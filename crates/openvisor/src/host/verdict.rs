@@ -220,13 +220,14 @@ fn quoted(line: &str) -> String {
 
 /// The last lines of a log, within a limit.
 #[derive(Default)]
-struct LogTail {
+pub(crate) struct LogTail {
     text: String,
     is_cut: bool,
 }
 
 impl LogTail {
-    fn add(&mut self, line: &str) {
+    /// Adds a line.
+    pub(crate) fn add(&mut self, line: &str) {
         self.text.push_str(line);
         self.text.push('\n');
         if self.text.len() > 2 * MAX_LOG {
@@ -242,7 +243,8 @@ impl LogTail {
         }
     }
 
-    fn text(&self) -> String {
+    /// What is kept, and a note if that is not all.
+    pub(crate) fn text(&self) -> String {
         let from = self.text.ceil_char_boundary(self.text.len().saturating_sub(MAX_LOG));
         let cut = if self.is_cut || from > 0 { "(earlier lines are not in this report)\n" } else { "" };
         format!("{cut}{}", &self.text[from..])

@@ -1,5 +1,5 @@
 //! Rust applications for the hypervisor, without a heap: start-up, notifications, network, channels, MQTT, HTTP,
-//! configuration, log.
+//! configuration, log, and tests on the device ([`tests!`]).
 //!
 //! Everything that fails gives the hypervisor's own status ([`Status`]). Everything that waits does so in three ways:
 //! it can be polled (`take_readable`), waited for (`wait_readable`, which sleeps until an interrupt), or awaited
@@ -23,6 +23,7 @@ pub mod network;
 mod panic;
 pub mod processor;
 mod start;
+pub mod testing;
 
 pub use centre::Centre;
 pub use channel::{Buffers, Channel};

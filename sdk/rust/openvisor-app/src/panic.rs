@@ -1,9 +1,10 @@
 //! A panic as a readable crash: its message as the last line of the log, then a fault whose report has the backtrace.
+//! A test may end by it with success.
 
 use core::arch::asm;
 use core::panic::PanicInfo;
 
-use crate::logging;
+use crate::{logging, testing};
 
 #[panic_handler]
 fn panic(information: &PanicInfo<'_>) -> ! {
@@ -14,6 +15,7 @@ fn panic(information: &PanicInfo<'_>) -> ! {
         }
         None => logging::formatted(format_args!("panic: {message}")),
     }
+    testing::panicked(&message);
     // SAFETY: an undefined instruction: the application ends here.
     unsafe { asm!("udf #1", options(noreturn)) }
 }

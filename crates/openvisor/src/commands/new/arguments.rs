@@ -6,14 +6,18 @@ use clap::{Args, ValueEnum};
 
 #[derive(Args)]
 #[command(after_help = "\
-The folder gets a program that runs as it is, a Makefile and a CMakeLists.txt that build it with \
-arm-none-eabi-gcc, tasks and a launch file for Visual Studio Code (with Cortex-Debug), a CI workflow, and a \
-copy of the SDK, so that it builds anywhere. With --sdk the project refers to an SDK elsewhere instead. \
+The folder gets a program that runs as it is, tasks and a launch file for Visual Studio Code (with \
+Cortex-Debug), a CI workflow, and a copy of the SDK, so that it builds anywhere. A program in C or C++ is built \
+with arm-none-eabi-gcc by a Makefile or a CMakeLists.txt; one in Rust by cargo, whose configuration makes \
+`cargo run` and `cargo test` use the virtual device. With --sdk the project refers to an SDK elsewhere instead. \
 Nothing that exists is overwritten.
 
 Examples:
   openvisor new blinker
   cd blinker && make && openvisor run build/blinker.elf
+
+  openvisor new greenhouse --lang rust
+  cd greenhouse && cargo run
 
   openvisor new tasks --freertos
   cd tasks && git init && git submodule add https://github.com/FreeRTOS/FreeRTOS-Kernel && make run
@@ -44,4 +48,17 @@ pub(crate) enum Language {
     C,
     /// C++17, without exceptions, run-time types and heap
     Cpp,
+    /// Rust, without the standard library
+    Rust,
+}
+
+impl Language {
+    /// Its name as a value of `--lang`.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::C => "c",
+            Self::Cpp => "cpp",
+            Self::Rust => "rust",
+        }
+    }
 }

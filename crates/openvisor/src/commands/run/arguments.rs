@@ -6,7 +6,8 @@ use clap::Args;
 
 use crate::options::{
     AccountSettingsOptions, AllowOption, DebuggingOptions, FactoryTestOption, ImageOptions, OutboundOptions,
-    PaceOptions, RecordingOptions, SettingsOptions, ShowOptions, VerdictOptions, WiringOptions,
+    PaceOptions, RecordingOptions, SettingsOptions, ShowOptions, TestImageOptions, VerdictOptions,
+    WiringOptions,
 };
 
 #[derive(Args)]
@@ -36,6 +37,9 @@ Examples:
 
   In CI: success when this line appears, failure after 30 s, and when the application crashes (exit code 5):
   openvisor run app.elf --until 'self-test passed' --timeout 30 --junit result.xml
+
+  An image of tests, each in a start of its own, as `cargo test` does with this as its runner:
+  openvisor run target/thumbv8m.main-none-eabi/debug/deps/device-0123456789abcdef --list
 
   A failure recorded; then replayed with a trace of every system call, without broker and cloud:
   openvisor run app.elf --config broker-host=127.0.0.1 --record fail.ovrec
@@ -78,4 +82,6 @@ pub(crate) struct RunArguments {
     pub(crate) debugging: DebuggingOptions,
     #[command(flatten)]
     pub(crate) recording: RecordingOptions,
+    #[command(flatten)]
+    pub(crate) tests: TestImageOptions,
 }

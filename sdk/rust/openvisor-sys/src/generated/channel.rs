@@ -6,7 +6,7 @@
 use super::*;
 
 /// What a channel carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct MvChannelType(pub u32);
 
@@ -33,10 +33,16 @@ impl MvChannelType {
     }
 }
 
+impl core::fmt::Debug for MvChannelType {
+    fn fmt(&self, to: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(to, "{} ({:#x})", self.name(), self.0)
+    }
+}
+
 const _: () = assert!(size_of::<MvChannelType>() == 4);
 
 /// Why a channel is no longer connected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct MvClosureReason(pub u32);
 
@@ -72,6 +78,12 @@ impl MvClosureReason {
             MV_CLOSUREREASON_UNEXPECTEDLYTERMINATED => "unexpectedlyterminated",
             _ => "unknown",
         }
+    }
+}
+
+impl core::fmt::Debug for MvClosureReason {
+    fn fmt(&self, to: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(to, "{} ({:#x})", self.name(), self.0)
     }
 }
 

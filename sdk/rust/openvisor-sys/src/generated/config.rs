@@ -5,7 +5,7 @@
 use super::*;
 
 /// Whose value is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct MvConfigKeyFetchScope(pub u32);
 
@@ -26,10 +26,16 @@ impl MvConfigKeyFetchScope {
     }
 }
 
+impl core::fmt::Debug for MvConfigKeyFetchScope {
+    fn fmt(&self, to: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(to, "{} ({:#x})", self.name(), self.0)
+    }
+}
+
 const _: () = assert!(size_of::<MvConfigKeyFetchScope>() == 4);
 
 /// Which store a key is looked up in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct MvConfigKeyFetchStore(pub u32);
 
@@ -50,10 +56,16 @@ impl MvConfigKeyFetchStore {
     }
 }
 
+impl core::fmt::Debug for MvConfigKeyFetchStore {
+    fn fmt(&self, to: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(to, "{} ({:#x})", self.name(), self.0)
+    }
+}
+
 const _: () = assert!(size_of::<MvConfigKeyFetchStore>() == 4);
 
 /// How a fetch fared as a whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct MvConfigFetchResult(pub u32);
 
@@ -74,10 +86,16 @@ impl MvConfigFetchResult {
     }
 }
 
+impl core::fmt::Debug for MvConfigFetchResult {
+    fn fmt(&self, to: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(to, "{} ({:#x})", self.name(), self.0)
+    }
+}
+
 const _: () = assert!(size_of::<MvConfigFetchResult>() == 4);
 
 /// How one key of a fetch fared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct MvConfigKeyFetchResult(pub u32);
 
@@ -98,6 +116,12 @@ impl MvConfigKeyFetchResult {
             MV_CONFIGKEYFETCHRESULT_SERVERERROR => "servererror",
             _ => "unknown",
         }
+    }
+}
+
+impl core::fmt::Debug for MvConfigKeyFetchResult {
+    fn fmt(&self, to: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(to, "{} ({:#x})", self.name(), self.0)
     }
 }
 

@@ -5,7 +5,7 @@
 use super::*;
 
 /// How an HTTP request fared in the cloud.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct MvHttpResult(pub u32);
 
@@ -38,6 +38,12 @@ impl MvHttpResult {
             MV_HTTPRESULT_RESPONSETOOLARGE => "responsetoolarge",
             _ => "unknown",
         }
+    }
+}
+
+impl core::fmt::Debug for MvHttpResult {
+    fn fmt(&self, to: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(to, "{} ({:#x})", self.name(), self.0)
     }
 }
 

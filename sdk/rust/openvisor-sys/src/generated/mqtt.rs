@@ -6,7 +6,7 @@
 use super::*;
 
 /// What the next readable item of an MQTT channel is, and so which call reads it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct MvMqttReadableDataType(pub u32);
 
@@ -45,10 +45,16 @@ impl MvMqttReadableDataType {
     }
 }
 
+impl core::fmt::Debug for MvMqttReadableDataType {
+    fn fmt(&self, to: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(to, "{} ({:#x})", self.name(), self.0)
+    }
+}
+
 const _: () = assert!(size_of::<MvMqttReadableDataType>() == 4);
 
 /// The MQTT version spoken to the broker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct MvMqttProtocolVersion(pub u32);
 
@@ -69,10 +75,16 @@ impl MvMqttProtocolVersion {
     }
 }
 
+impl core::fmt::Debug for MvMqttProtocolVersion {
+    fn fmt(&self, to: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(to, "{} ({:#x})", self.name(), self.0)
+    }
+}
+
 const _: () = assert!(size_of::<MvMqttProtocolVersion>() == 4);
 
 /// How the client proves who it is, besides a certificate. One byte in memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct MvMqttAuthenticationMethod(pub u8);
 
@@ -94,10 +106,16 @@ impl MvMqttAuthenticationMethod {
     }
 }
 
+impl core::fmt::Debug for MvMqttAuthenticationMethod {
+    fn fmt(&self, to: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(to, "{} ({:#x})", self.name(), self.0)
+    }
+}
+
 const _: () = assert!(size_of::<MvMqttAuthenticationMethod>() == 1);
 
 /// How an MQTT request fared between the device, the cloud and the broker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct MvMqttRequestState(pub u32);
 
@@ -139,10 +157,16 @@ impl MvMqttRequestState {
     }
 }
 
+impl core::fmt::Debug for MvMqttRequestState {
+    fn fmt(&self, to: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(to, "{} ({:#x})", self.name(), self.0)
+    }
+}
+
 const _: () = assert!(size_of::<MvMqttRequestState>() == 4);
 
 /// Why a message was lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct MvMqttLostMessageReason(pub u32);
 
@@ -158,6 +182,12 @@ impl MvMqttLostMessageReason {
             MV_MQTTLOSTMESSAGEREASON_DEVICERECEIVEBUFFERTOOSMALL => "devicereceivebuffertoosmall",
             _ => "unknown",
         }
+    }
+}
+
+impl core::fmt::Debug for MvMqttLostMessageReason {
+    fn fmt(&self, to: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(to, "{} ({:#x})", self.name(), self.0)
     }
 }
 

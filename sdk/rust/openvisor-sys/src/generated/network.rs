@@ -5,7 +5,7 @@
 use super::*;
 
 /// The state of the network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct MvNetworkStatus(pub u32);
 
@@ -32,10 +32,16 @@ impl MvNetworkStatus {
     }
 }
 
+impl core::fmt::Debug for MvNetworkStatus {
+    fn fmt(&self, to: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(to, "{} ({:#x})", self.name(), self.0)
+    }
+}
+
 const _: () = assert!(size_of::<MvNetworkStatus>() == 4);
 
 /// Why the network is up, or kept down. Several may hold at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct MvNetworkReason(pub u32);
 
@@ -83,6 +89,12 @@ impl MvNetworkReason {
             MV_NETWORKREASON_ENHANCECALM => "enhancecalm",
             _ => "unknown",
         }
+    }
+}
+
+impl core::fmt::Debug for MvNetworkReason {
+    fn fmt(&self, to: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(to, "{} ({:#x})", self.name(), self.0)
     }
 }
 

@@ -6,7 +6,7 @@
 use super::*;
 
 /// What a notification reports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct MvEventType(pub u32);
 
@@ -36,6 +36,12 @@ impl MvEventType {
             MV_EVENTTYPE_UPDATEDOWNLOADED => "updatedownloaded",
             _ => "unknown",
         }
+    }
+}
+
+impl core::fmt::Debug for MvEventType {
+    fn fmt(&self, to: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(to, "{} ({:#x})", self.name(), self.0)
     }
 }
 
@@ -83,7 +89,7 @@ const _: () = {
 };
 
 /// The kind of system event to be notified of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct MvSystemNotificationSource(pub u32);
 
@@ -101,6 +107,12 @@ impl MvSystemNotificationSource {
             MV_SYSTEMNOTIFICATIONSOURCE_UPDATE => "update",
             _ => "unknown",
         }
+    }
+}
+
+impl core::fmt::Debug for MvSystemNotificationSource {
+    fn fmt(&self, to: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(to, "{} ({:#x})", self.name(), self.0)
     }
 }
 

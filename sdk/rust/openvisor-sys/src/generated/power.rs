@@ -5,7 +5,7 @@
 use super::*;
 
 /// How deeply to sleep with memory kept. One byte in memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct MvPowerSavingMode(pub u8);
 
@@ -35,10 +35,16 @@ impl MvPowerSavingMode {
     }
 }
 
+impl core::fmt::Debug for MvPowerSavingMode {
+    fn fmt(&self, to: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(to, "{} ({:#x})", self.name(), self.0)
+    }
+}
+
 const _: () = assert!(size_of::<MvPowerSavingMode>() == 1);
 
 /// How deeply to sleep with memory lost. One byte in memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct MvDeepSleepMode(pub u8);
 
@@ -59,10 +65,16 @@ impl MvDeepSleepMode {
     }
 }
 
+impl core::fmt::Debug for MvDeepSleepMode {
+    fn fmt(&self, to: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(to, "{} ({:#x})", self.name(), self.0)
+    }
+}
+
 const _: () = assert!(size_of::<MvDeepSleepMode>() == 1);
 
 /// Why the application was started. One byte in memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct MvWakeReason(pub u8);
 
@@ -128,10 +140,16 @@ impl MvWakeReason {
     }
 }
 
+impl core::fmt::Debug for MvWakeReason {
+    fn fmt(&self, to: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(to, "{} ({:#x})", self.name(), self.0)
+    }
+}
+
 const _: () = assert!(size_of::<MvWakeReason>() == 1);
 
 /// How to restart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct MvRestartMode(pub u32);
 
@@ -146,6 +164,12 @@ impl MvRestartMode {
             MV_RESTARTMODE_AUTOAPPLYUPDATE => "autoapplyupdate",
             _ => "unknown",
         }
+    }
+}
+
+impl core::fmt::Debug for MvRestartMode {
+    fn fmt(&self, to: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(to, "{} ({:#x})", self.name(), self.0)
     }
 }
 

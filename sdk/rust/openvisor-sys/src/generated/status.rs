@@ -5,7 +5,7 @@
 
 /// Whether a call was accepted, and if not, why. A refused request is never issued: it has no other
 /// effect and no notification follows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct MvStatus(pub u32);
 
@@ -135,6 +135,12 @@ impl MvStatus {
             MV_STATUS_INPUTTOOLONG => "inputtoolong",
             _ => "unknown",
         }
+    }
+}
+
+impl core::fmt::Debug for MvStatus {
+    fn fmt(&self, to: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(to, "{} ({:#x})", self.name(), self.0)
     }
 }
 

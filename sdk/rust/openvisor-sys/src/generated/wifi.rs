@@ -5,7 +5,7 @@
 use super::*;
 
 /// What to do with the Wi-Fi settings. One byte in memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct MvWifiConfigMode(pub u8);
 
@@ -23,6 +23,12 @@ impl MvWifiConfigMode {
             MV_WIFICONFIGMODE_CLEARNOW => "clearnow",
             _ => "unknown",
         }
+    }
+}
+
+impl core::fmt::Debug for MvWifiConfigMode {
+    fn fmt(&self, to: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(to, "{} ({:#x})", self.name(), self.0)
     }
 }
 

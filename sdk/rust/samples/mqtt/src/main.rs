@@ -5,6 +5,7 @@
 
 #![no_std]
 #![no_main]
+#![cfg_attr(test, allow(dead_code, reason = "an image of tests has another main function"))]
 
 mod broker;
 mod commands;
@@ -21,7 +22,11 @@ use crate::link::Link;
 
 openvisor_app::centre!(static NETWORK_EVENTS on TIM1_BRK);
 openvisor_app::centre!(static CHANNEL_EVENTS on TIM8_BRK);
+#[cfg(not(test))]
 openvisor_app::entry!(main);
+// The tests are in the modules.
+#[cfg(test)]
+openvisor_app::tests! {}
 
 /// The size of the channel's receive buffer: the limit of what can be received.
 const RECEIVE_SIZE: usize = 8192;

@@ -106,3 +106,19 @@ fn temperature(at: u32) -> u32 {
     let phase = at.wrapping_mul(STEP) % (2 * SPAN);
     COOLEST + if phase <= SPAN { phase } else { 2 * SPAN - phase }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    openvisor_app::test_cases! {
+        #[test]
+        fn the_temperature_stays_in_its_range_and_moves_by_steps() {
+            for at in 0..1000 {
+                let (now, next) = (temperature(at), temperature(at + 1));
+                assert!((COOLEST..=COOLEST + SPAN).contains(&now), "{now} at {at}");
+                assert!(now.abs_diff(next) <= STEP, "{now}, then {next}");
+            }
+        }
+    }
+}

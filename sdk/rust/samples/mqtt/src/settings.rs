@@ -155,3 +155,22 @@ fn from_hexadecimal(digits: &str) -> Option<Vec<u8, CA_SIZE>> {
     }
     rest.is_empty().then_some(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    openvisor_app::test_cases! {
+        #[test]
+        fn a_certificate_is_read_from_its_digits() {
+            assert_eq!(from_hexadecimal("00ff7E").as_deref(), Some([0x00, 0xFF, 0x7E].as_slice()));
+            assert_eq!(from_hexadecimal("").as_deref(), Some([].as_slice()));
+        }
+
+        #[test]
+        fn half_a_byte_is_refused_and_so_is_another_digit() {
+            assert_eq!(from_hexadecimal("0"), None);
+            assert_eq!(from_hexadecimal("0g"), None);
+        }
+    }
+}
