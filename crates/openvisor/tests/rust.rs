@@ -1,4 +1,5 @@
-//! Applications in Rust: `cargo run` and `cargo test` with the program as their runner, and `openvisor new --lang rust`.
+//! Applications in Rust: `cargo run` and `cargo test` with the program as their runner, and `openvisor new --lang
+//! rust`.
 
 mod support;
 

@@ -30,8 +30,8 @@ use crate::output::exit::Failure;
 use crate::output::timeline::{Format, Source, Timeline, stdout_line};
 pub(super) use arguments::RunArguments;
 
-/// Runs until a signal, until the time is over, or until standard output is closed; an image of tests until the last has
-/// ended.
+/// Runs until a signal, until the time is over, or until standard output is closed; an image of tests until the last
+/// has ended.
 pub(super) async fn run(arguments: RunArguments) -> Result<(), Failure> {
     if let Some(tests) = image_tests::of(&arguments)? {
         return image_tests::run(&arguments, &tests).await;

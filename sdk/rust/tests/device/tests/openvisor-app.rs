@@ -45,7 +45,7 @@ openvisor_app::tests! {
     fn a_key_that_is_not_set_is_not_found() -> Result<()> {
         let network = connected()?;
         let fetch = Fetch::open(&network, &EVENTS, &BUFFERS)?;
-        fetch.request(&[Key::device("nobody-sets-this")])?;
+        fetch.request(&[Key::device("is-never-set")])?;
         assert!(fetch.channel().wait_readable(ANSWER_MS), "no answer");
         let answer = fetch.answer()?;
         assert_eq!((answer.result, answer.num_items), (MV_CONFIGFETCHRESULT_OK, 1));

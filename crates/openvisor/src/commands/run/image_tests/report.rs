@@ -80,7 +80,8 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// No results yet. Creates the file of `--junit`, so that one that cannot be written stops the run before it starts.
+    /// No results yet. Creates the file of `--junit`, so that one that cannot be written stops the run before it
+    /// starts.
     pub(super) fn new(arguments: &RunArguments, count: usize, filtered: usize) -> Result<Self, Failure> {
         let junit = arguments.verdict.junit.as_ref().filter(|_| !arguments.tests.list);
         let create = |path: &PathBuf| match File::create(path) {
