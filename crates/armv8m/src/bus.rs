@@ -83,6 +83,14 @@ impl Signals<'_> {
     pub fn cycles(&self) -> Cycles {
         self.cycles
     }
+    /// Whether external interrupt `irq` is pending.
+    pub fn is_pending(&self, irq: u16) -> bool {
+        self.nvic.external(irq).is_some_and(|number| self.nvic.pending.contains(number))
+    }
+    /// Whether external interrupt `irq` is enabled.
+    pub fn is_enabled(&self, irq: u16) -> bool {
+        self.nvic.external(irq).is_some_and(|number| self.nvic.enabled.contains(number))
+    }
     /// Pends external interrupt `irq` as a pulse does. An `irq` that is not configured is ignored.
     pub fn pend(&mut self, irq: u16) {
         self.nvic.pend_irq(irq);

@@ -240,6 +240,12 @@ pub enum DeviceEvent {
     },
     /// A system call was refused. Reported for the first with this call and status since the device's start.
     CallRefused(Box<RefusedCall>),
+    /// An interrupt line has been pending for a second and is not enabled in the NVIC: nothing will handle it. Reported
+    /// once for each line and start.
+    LineNotEnabled {
+        /// The line.
+        line: u16,
+    },
     /// A general-purpose output other than the user LED changed; only reported for pins that were selected.
     Pin {
         /// The pin.

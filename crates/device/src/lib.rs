@@ -28,6 +28,7 @@ pub mod stimulus;
 pub mod storage;
 pub mod test_image;
 pub mod transport;
+mod unserved_lines;
 pub mod waker;
 pub mod wiring;
 

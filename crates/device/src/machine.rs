@@ -38,6 +38,7 @@ use crate::fault::{Fault, FaultKind, HUNG_MS};
 use crate::memory_map::{CYCLES_PER_MICRO, ENTRY_PAGE, FLASH, INTERRUPTS, PRIORITY_BITS, RAM, length};
 use crate::peripherals::Lines;
 use crate::port::{BoardBus, Post};
+use crate::unserved_lines::{Pended, UnservedLines};
 
 /// While notification records wait for an interrupt to be taken (one record, one interrupt: D11), the kernel checks the
 /// line at every cycle that is a multiple of this. Multiples, so that it does not depend on where the host ends a run.
@@ -78,6 +79,7 @@ pub struct Machine {
     board: Board,
     /// Levels of the interrupt lines as the processor knows them.
     lines: Lines,
+    unserved: UnservedLines,
     kernel: Box<Kernel>,
     /// The cycle at which the device last started; the kernel's microseconds count from here.
     epoch: Cycles,
@@ -123,6 +125,7 @@ impl Machine {
             cpu: Cpu::new(config, settings.image.flash()),
             board: Board::new(board_config, storage),
             lines: Lines::default(),
+            unserved: UnservedLines::default(),
             kernel: Box::new(Kernel::new(&boot(&settings, &provisioning, WakeReason::ColdBoot))),
             epoch: 0,
             skipped: 0,
@@ -252,8 +255,13 @@ impl Machine {
         let application = if self.restarts.is_pending() {
             self.restarts.next_timeout()
         } else {
-            let ends =
-                [self.cpu.next_timeout(), self.board.next_event(), self.hung_at(), self.delayed_call_due()];
+            let ends = [
+                self.cpu.next_timeout(),
+                self.board.next_event(),
+                self.hung_at(),
+                self.delayed_call_due(),
+                self.unserved.next_timeout(),
+            ];
             ends.into_iter().flatten().min()
         };
         [application, self.kernel_event()].into_iter().flatten().min()
@@ -326,6 +334,7 @@ impl Machine {
         if !self.restarts.is_pending() && self.hung_at().is_some_and(|at| at <= self.now()) {
             self.fault(FaultKind::HungHandler);
         }
+        self.report_unserved_lines();
         self.trace_events();
     }
 
@@ -347,7 +356,8 @@ impl Machine {
             .kernel
             .has_waiting_records()
             .then(|| (self.now() + 1).next_multiple_of(RECORD_RETRY_INTERVAL));
-        let ends = [records, self.board.next_event(), self.kernel_event(), self.hung_at()];
+        let unserved = self.unserved.next_timeout();
+        let ends = [records, self.board.next_event(), self.kernel_event(), self.hung_at(), unserved];
         ends.into_iter().flatten().filter(|end| *end > self.now()).fold(limit, Cycles::min)
     }
 
@@ -355,7 +365,8 @@ impl Machine {
         let budget = deadline.saturating_sub(self.now()).max(1);
         let step = self.begins_step();
         let is_passive = self.has_passive_debugger();
-        let mut bus = BoardBus { board: &mut self.board, lines: &mut self.lines, deadline };
+        let (board, lines, unserved) = (&mut self.board, &mut self.lines, &mut self.unserved);
+        let mut bus = BoardBus { board, lines, unserved, deadline };
         match step {
             false => self.cpu.run(&mut bus, budget),
             true if is_passive => self.cpu.step_passively(&mut bus),
@@ -463,6 +474,7 @@ impl Machine {
     fn start(&mut self, reason: WakeReason) {
         self.note_after_board(DeviceEvent::Started { reason });
         self.observer.forget_handles();
+        self.unserved.clear();
         self.power = Power::On;
         self.delayed_call = None;
         self.cpu.reset().expect("the vector table lies in flash, which is always there");
@@ -474,6 +486,11 @@ impl Machine {
     fn sync_lines(&mut self) {
         let lines = self.board.lines();
         for (line, level) in lines.changed_from(self.lines) {
+            if level {
+                let (was_pending, is_enabled) = (self.cpu.is_pending(line), self.cpu.is_enabled(line));
+                let now = self.now();
+                self.unserved.pended(&Pended { line, was_pending, is_enabled }, now);
+            }
             self.cpu.set_level(line, level);
         }
         self.lines = lines;

@@ -9,6 +9,7 @@ use sansio::Instant;
 use crate::board::{Board, DirectMemory, NoSuchAddress};
 use crate::memory_map::{CLOCK_HZ, RAM};
 use crate::peripherals::Lines;
+use crate::unserved_lines::{Pended, UnservedLines};
 
 /// A record the kernel wrote for the application, and the line it pended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,12 +23,19 @@ pub(crate) struct Post {
 /// Bytes of a record.
 const RECORD: usize = 16;
 
-/// Calls `what` with a port made of the processor and the board, at `now`. What the kernel posts goes into `posts`, if
-/// a trace is written.
+/// What a port notes beside what the kernel does.
+pub(crate) struct PortNotes<'a> {
+    /// What the kernel posts, if a trace is written.
+    pub posts: &'a mut Option<Vec<Post>>,
+    /// Lines that wait to be enabled.
+    pub unserved: &'a mut UnservedLines,
+}
+
+/// Calls `what` with a port made of the processor and the board, at `now`.
 pub(crate) fn with_port<T>(
     cpu: &mut Cpu,
     board: &mut Board,
-    posts: &mut Option<Vec<Post>>,
+    notes: PortNotes<'_>,
     now: Instant,
     what: impl FnOnce(&mut Port<'_>) -> T,
 ) -> T {
@@ -36,7 +44,7 @@ pub(crate) fn with_port<T>(
     let cpu = RefCell::new(cpu);
     let last = Cell::new(None);
     let mut memory = MemoryView(&cpu, &last);
-    let mut interrupts = InterruptView { cpu: &cpu, last: &last, posts };
+    let mut interrupts = InterruptView { cpu: &cpu, last: &last, notes };
     let mut hardware = HardwareView { board, cycles };
     what(&mut Port { now, memory: &mut memory, interrupts: &mut interrupts, hardware: &mut hardware })
 }
@@ -65,13 +73,16 @@ impl Memory for MemoryView<'_> {
 struct InterruptView<'a> {
     cpu: &'a RefCell<&'a mut Cpu>,
     last: &'a Last,
-    posts: &'a mut Option<Vec<Post>>,
+    notes: PortNotes<'a>,
 }
 
 impl Interrupts for InterruptView<'_> {
     fn pend(&mut self, irq: u16) {
-        self.cpu.borrow_mut().pend_interrupt(irq);
-        if let (Some(posts), Some(record)) = (self.posts.as_mut(), self.last.take()) {
+        let mut cpu = self.cpu.borrow_mut();
+        let (was_pending, is_enabled) = (cpu.is_pending(irq), cpu.is_enabled(irq));
+        self.notes.unserved.pended(&Pended { line: irq, was_pending, is_enabled }, cpu.cycles());
+        cpu.pend_interrupt(irq);
+        if let (Some(posts), Some(record)) = (self.notes.posts.as_mut(), self.last.take()) {
             posts.push(Post { irq, record });
         }
     }
@@ -159,6 +170,8 @@ pub(crate) struct BoardBus<'a> {
     pub board: &'a mut Board,
     /// Levels of the interrupt lines as the processor knows them.
     pub lines: &'a mut Lines,
+    /// Lines that wait to be enabled.
+    pub unserved: &'a mut UnservedLines,
     /// Cycle at which the run ends; an event that an access schedules before it ends the run early.
     pub deadline: Cycles,
 }
@@ -168,6 +181,10 @@ impl BoardBus<'_> {
     fn sync_lines(&mut self, signals: &mut Signals<'_>) {
         let lines = self.board.lines();
         for (line, level) in lines.changed_from(*self.lines) {
+            if level {
+                let (was_pending, is_enabled) = (signals.is_pending(line), signals.is_enabled(line));
+                self.unserved.pended(&Pended { line, was_pending, is_enabled }, signals.cycles());
+            }
             signals.set_level(line, level);
         }
         *self.lines = lines;

@@ -84,11 +84,13 @@ impl EventDigest {
                     self.0.update(&[b'S', *port, *byte]);
                 }
             }
-            // Whether and how these are reported depends on the options of a run, and on whether symbols are known.
+            // Whether and how these are reported depends on the options of a run, on whether symbols are known, and on the
+            // program's version.
             DeviceEvent::Called { .. }
             | DeviceEvent::Crashed(_)
             | DeviceEvent::CallRefused(_)
             | DeviceEvent::Logged { .. }
+            | DeviceEvent::LineNotEnabled { .. }
             | DeviceEvent::Pin { .. } => {}
             event => self.0.update(format!("{event:?}\n").as_bytes()),
         }

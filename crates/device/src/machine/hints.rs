@@ -2,10 +2,12 @@
 
 use abi::mqtt::MqttReadableDataType;
 use abi::{Call, Status};
+use armv8m::Cpu;
 use kernel::Outcome;
 
 use super::Machine;
 use super::observer::Before;
+use crate::events::DeviceEvent;
 use crate::memory_map::RAM;
 
 impl Machine {
@@ -14,6 +16,18 @@ impl Machine {
         let wrong = status == Status::WrongDataRequested;
         let next_reader = if wrong { self.next_reader(before.channel()) } else { None };
         self.observer.after_call(&self.cpu, before, status, next_reader);
+    }
+
+    /// Reports interrupt lines that have been pending for a second and are not enabled (D345).
+    pub(super) fn report_unserved_lines(&mut self) {
+        if self.restarts.is_pending() {
+            return;
+        }
+        let is_unserved = |cpu: &Cpu, line| cpu.is_pending(line) && !cpu.is_enabled(line);
+        while let Some(line) = self.unserved.take_due(self.cpu.cycles(), |line| is_unserved(&self.cpu, line))
+        {
+            self.note_after_board(DeviceEvent::LineNotEnabled { line });
+        }
     }
 
     /// The call that reads the next readable item of a channel. The kernel is called as the application would call it,

@@ -6,7 +6,7 @@ use sansio::Instant;
 
 use super::Machine;
 use crate::memory_map::CYCLES_PER_MICRO;
-use crate::port::with_port;
+use crate::port::{PortNotes, with_port};
 
 impl Machine {
     pub(super) fn enter_kernel<T>(&mut self, what: impl FnOnce(&mut Kernel, &mut Port<'_>) -> T) -> T {
@@ -31,8 +31,8 @@ impl Machine {
         what: impl FnOnce(&mut Kernel, &mut Port<'_>) -> T,
     ) -> T {
         let kernel = self.kernel.as_mut();
-        let result =
-            with_port(&mut self.cpu, &mut self.board, &mut self.posts, now, |port| what(kernel, port));
+        let notes = PortNotes { posts: &mut self.posts, unserved: &mut self.unserved };
+        let result = with_port(&mut self.cpu, &mut self.board, notes, now, |port| what(kernel, port));
         self.sync_lines();
         result
     }

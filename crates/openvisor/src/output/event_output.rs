@@ -201,6 +201,11 @@ pub(crate) fn device_line(event: &DeviceEvent) -> Line {
         E::Led { on } => device(format!("LED {}", if *on { "on" } else { "off" })),
         E::Pin { pin, level } => device(format!("pin {pin} is {}", if *level { "high" } else { "low" })),
         E::CallRefused(refusal) => device(refusal_text(refusal)),
+        E::LineNotEnabled { line } => device(format!(
+            "interrupt line {line} has been pending for 1 s and is not enabled in the NVIC (NVIC_ISER{} bit {})",
+            line / 32,
+            line % 32
+        )),
         E::Serial { port, bytes } => {
             device(format!("serial port {}: {}", port_name(*port), String::from_utf8_lossy(bytes)))
         }
@@ -368,8 +373,8 @@ mod tests {
         };
         assert_eq!(text(5, &[], &[], false), "channel 1: 5 settings found");
         assert_eq!(
-            text(5, &["broker-ca", "password (secret)", "user (account)"], &[], false),
-            "channel 1: 2 of 5 settings found; not set: broker-ca, password (secret), user (account)"
+            text(5, &["broker-ca (device config)", "password (device secret)"], &[], false),
+            "channel 1: 3 of 5 settings found; not set: broker-ca (device config), password (device secret)"
         );
         assert_eq!(
             text(1, &[], &["host"], false),

@@ -108,6 +108,56 @@ fn an_interrupt_without_a_handler_is_reported_by_its_number() {
     }
 }
 
+/// The lines that were reported as pending and not enabled.
+fn unserved(machine: &mut Machine) -> Vec<u16> {
+    let line = |event| match event {
+        DeviceEvent::LineNotEnabled { line } => Some(line),
+        _ => None,
+    };
+    machine.take_events().into_iter().filter_map(line).collect()
+}
+
+/// Shows D345: of a program that sleeps, and of one that is busy; however the time is cut.
+#[test]
+fn a_notification_line_that_is_not_enabled_is_reported_once_after_a_second() {
+    for (is_busy, step) in [(false, MILLISECOND), (true, 7 * MILLISECOND), (true, 1000 * MILLISECOND)] {
+        let mut program = with_centre();
+        program.add(mov32(0, RESULT + 0x50)).add(ldr(0, 0, 0)).add(movs(1, 2)).add(movs(2, 3));
+        program.call(TRIGGER_NOTIFICATION);
+        if is_busy {
+            let again = program.here();
+            program.add([0x3001, 0x4281]).bne(again).add([0xE7FB]); // adds r0, #1; cmp r1, r0; bne; b again
+        } else {
+            program.add(wfi()).add(b_self());
+        }
+        let mut machine = machine(&program);
+        for until in (0..=999 * MILLISECOND).step_by(step as usize) {
+            run_until(&mut machine, until);
+        }
+        assert_eq!(unserved(&mut machine), [0; 0]);
+        run_until(&mut machine, 1001 * MILLISECOND);
+        assert_eq!(unserved(&mut machine), [41], "{is_busy} {step}");
+        run_until(&mut machine, 3000 * MILLISECOND);
+        assert_eq!(unserved(&mut machine), [0; 0]);
+    }
+}
+
+/// Shows D345: USART2 is ready to send at once, and asks for its interrupt, line 62.
+#[test]
+fn a_line_of_a_peripheral_that_is_not_enabled_is_reported_too() {
+    for is_enabled in [false, true] {
+        let mut program = Program::new();
+        if is_enabled {
+            program.add(mov32(0, 0xE000_E104)).add(mov32(1, 1 << 30)).add(str_(1, 0, 0)); // NVIC_ISER1
+        }
+        program.add(mov32(0, 0x4000_4400)).add(mov32(1, 1 << 7 | 1 << 3 | 1)).add(str_(1, 0, 0)); // TXEIE, TE, UE
+        program.add(b_self()).handler(16 + 62).add(b_self());
+        let mut machine = machine(&program);
+        run_until(&mut machine, 1001 * MILLISECOND);
+        assert_eq!(unserved(&mut machine), if is_enabled { vec![] } else { vec![62] });
+    }
+}
+
 /// Shows D281: the reset handler calls `main`, and stops when it returns.
 #[test]
 fn that_main_has_returned_is_reported() {
