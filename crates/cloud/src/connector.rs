@@ -4,6 +4,7 @@
 //!   fairness. `interfaces.rs`: this machine's own addresses.
 //! - `trust.rs`: which servers are trusted; `private_ca.rs`: where the application names the authorities;
 //!   `server_policy.rs`: rustls's interface to both. `failure.rs`: the causes of failures.
+//!   `rehearsal.rs`: handshakes in memory, for tests of applications.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -22,6 +23,7 @@ mod failure;
 mod interfaces;
 mod lookup_slots;
 mod private_ca;
+mod rehearsal;
 mod resolve;
 mod resolver;
 mod server_policy;
@@ -30,6 +32,7 @@ mod trust;
 pub(crate) use failure::connection_end;
 use interfaces::Interfaces;
 pub(crate) use lookup_slots::Owner;
+pub use rehearsal::{RehearsalServer, Rehearsed};
 pub use resolve::{Resolve, ResolveError};
 use resolver::Resolver;
 use trust::Tls;

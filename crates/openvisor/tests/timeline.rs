@@ -90,7 +90,7 @@ fn settings_that_are_missing_are_named_and_values_are_not() {
     within(LIMIT, |processes| {
         let run = processes.openvisor(["run", CONFIG, "--config", "greeting=marked-value"]);
         let fetched = run.err.expect("settings found");
-        let expected = "1 of 4 settings found; not set: interval (account), password (secret), api-token (account secret)";
+        let expected = "1 of 4 settings found; not set: interval (account config), password (device secret), api-token (account secret)";
         assert!(fetched.ends_with(expected), "{fetched}");
         run.signal("INT");
         assert_eq!(run.code(), 0);

@@ -42,8 +42,8 @@ pub use ::mqtt::Deviation;
 pub use counts::Counts;
 pub use device::DeviceRelay;
 pub use protocol::{
-    ConnectError, ConnectionEnd, ConnectionId, ExchangeId, HelloInfo, HttpError, HttpOutcome, HttpRequest,
-    HttpResponse, Input, LogLine, LookupId, LookupKey, Notice, Output, Security, Settings, Target,
-    TlsOptions, TlsPorts, Value,
+    ConnectError, ConnectionEnd, ConnectionId, Credential, CredentialsError, ExchangeId, HelloInfo,
+    HttpError, HttpOutcome, HttpRequest, HttpResponse, Input, LogLine, LookupId, LookupKey, Notice, Output,
+    Security, Settings, Target, TlsOptions, TlsPorts, Value, is_pem,
 };
 pub use token_bucket::TokenBucket;

@@ -2,8 +2,8 @@
 //! clock.
 //!
 //! - `settings.rs`: how a relay works. `device.rs`: what a device says of itself and logs.
-//! - `connection.rs`: connections to brokers, `connect_error.rs`: why one could not be made, `tls_ports.rs`: which of
-//!   them use TLS by their port.
+//! - `connection.rs`: connections to brokers, `connect_error.rs`: why one could not be made, `credentials_error.rs`:
+//!   what is wrong with an application's certificates, `tls_ports.rs`: which of them use TLS by their port.
 //! - `http.rs`: HTTP exchanges. `lookup.rs`: configuration items and secrets.
 //! - `notice.rs`: what happens on channels, for timelines and logs.
 //!
@@ -17,6 +17,7 @@ use sansio::WallTime;
 
 mod connect_error;
 mod connection;
+mod credentials_error;
 mod debug;
 mod device;
 mod http;
@@ -29,6 +30,7 @@ mod tls_ports;
 
 pub use connect_error::ConnectError;
 pub use connection::{ConnectionEnd, ConnectionId, Target, TlsOptions};
+pub use credentials_error::{Credential, CredentialsError, is_pem};
 pub use device::{HelloInfo, LogLine};
 pub use http::{ExchangeId, HttpError, HttpOutcome, HttpRequest, HttpResponse};
 pub use lookup::{LookupId, LookupKey, Value};

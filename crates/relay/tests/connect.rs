@@ -7,7 +7,8 @@ use link::channel::ChannelType;
 use link::kind::to_cloud;
 use link::mqtt::RequestState as State;
 use relay::{
-    ConnectError, ConnectionEnd, Notice, Security, Settings, TlsOptions, TlsPorts, limits::RECONNECT_DELAY,
+    ConnectError, ConnectionEnd, CredentialsError, Notice, Security, Settings, TlsOptions, TlsPorts,
+    limits::RECONNECT_DELAY,
 };
 use sansio::Duration;
 
@@ -235,7 +236,7 @@ fn a_connection_that_cannot_be_established_is_answered_by_its_cause() {
         (ConnectError::TlsTimedOut, State::SocketError),
         (ConnectError::NotAllowed, State::SocketError),
         (ConnectError::TooMany, State::SocketError),
-        (ConnectError::InvalidCredentials, State::InvalidParameters),
+        (ConnectError::InvalidCredentials(CredentialsError::Mismatch), State::InvalidParameters),
     ] {
         // The log and the metrics need it, so it is reported without subscribers, too.
         let mut rig = Rig::open_with(Settings::default());

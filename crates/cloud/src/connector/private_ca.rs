@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use relay::ConnectError;
+use relay::{ConnectError, Credential, CredentialsError};
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::{CertificateError, Error as TlsError, OtherError, SignatureScheme};
 
@@ -55,10 +55,13 @@ pub(super) struct PrivateCa {
 }
 
 impl PrivateCa {
-    /// `None` if one of the authorities is not a certificate.
-    pub(super) fn new(authorities: Vec<CertificateDer<'static>>) -> Option<Self> {
-        let are_certificates = authorities.iter().all(|authority| chain::parse(authority).is_some());
-        are_certificates.then_some(Self { authorities })
+    /// # Errors
+    /// One of the authorities is not a certificate.
+    pub(super) fn new(authorities: Vec<CertificateDer<'static>>) -> Result<Self, CredentialsError> {
+        match authorities.iter().find(|authority| chain::parse(authority).is_none()) {
+            Some(unusable) => Err(CredentialsError::of(Credential::Authority, unusable)),
+            None => Ok(Self { authorities }),
+        }
     }
 }
 

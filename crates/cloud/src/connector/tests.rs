@@ -3,7 +3,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use rcgen::{CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
-use relay::{ConnectionEnd, TlsOptions};
+use relay::{ConnectionEnd, Credential, CredentialsError, TlsOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -230,19 +230,26 @@ async fn a_broker_that_asks_for_a_certificate_gets_the_applications() {
 
 #[tokio::test]
 async fn credentials_that_cannot_be_used_are_refused_before_anything_is_sent() {
+    use Credential::{Authority as Ca, Certificate, Key};
+    use CredentialsError::{Malformed, Mismatch, Pem};
     let authority = Authority::new();
     let (one, other) = (authority.sign("client", |_| ()), authority.sign("client", |_| ()));
     let with = |authorities: Vec<Vec<u8>>, chain: Vec<Vec<u8>>, key: &[u8]| {
         // Port 1 of an address that is never dialled.
         target("192.0.2.1", 1, Some(TlsOptions { authorities, chain, key: key.to_vec() }))
     };
-    for target in [
-        with(vec![b"no certificate".to_vec()], vec![], b""),
-        with(vec![authority.der.clone()], vec![one.certificate.clone()], b"no key"),
-        with(vec![authority.der.clone()], vec![one.certificate.clone()], &other.key),
-        with(vec![], vec![b"no certificate".to_vec()], &one.key),
+    let pem = b"\n-----BEGIN SOMETHING-----\n".to_vec();
+    let certificate = || vec![one.certificate.clone()];
+    for (target, expected) in [
+        (with(vec![b"no certificate".to_vec()], vec![], b""), Malformed(Ca)),
+        (with(vec![authority.der.clone(), pem.clone()], vec![], b""), Pem(Ca)),
+        (with(vec![authority.der.clone()], certificate(), b"no key"), Malformed(Key)),
+        (with(vec![authority.der.clone()], certificate(), &pem), Pem(Key)),
+        (with(vec![authority.der.clone()], certificate(), &other.key), Mismatch),
+        (with(vec![], vec![b"no certificate".to_vec()], &one.key), Malformed(Certificate)),
+        (with(vec![], vec![one.certificate.clone(), pem.clone()], &one.key), Pem(Certificate)),
     ] {
-        assert_eq!(failure(target).await, ConnectError::InvalidCredentials);
+        assert_eq!(failure(target).await, ConnectError::InvalidCredentials(expected));
     }
 }
 

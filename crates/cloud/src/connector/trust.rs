@@ -95,6 +95,14 @@ impl Trust {
         Tls { config: Arc::new(config), certificate }
     }
 
+    /// Whether what the application gives for TLS can be used.
+    ///
+    /// # Errors
+    /// It cannot, for this reason.
+    pub fn check(&self, tls: &TlsOptions) -> Result<(), ConnectError> {
+        self.config(tls).map(|_| ())
+    }
+
     /// The TLS of a connection to a broker. Where the application names authorities, the rules of OpenSSL apply, as for
     /// its own clients (D191); elsewhere the stricter ones of the public web.
     pub(super) fn config(&self, tls: &TlsOptions) -> Result<Tls, ConnectError> {
@@ -103,13 +111,13 @@ impl Trust {
         } else {
             let authorities =
                 tls.authorities.iter().map(|authority| Certificate::from(authority.clone())).collect();
-            let policy = PrivateCa::new(authorities).ok_or(ConnectError::InvalidCredentials)?;
+            let policy = PrivateCa::new(authorities).map_err(ConnectError::InvalidCredentials)?;
             without_resumption(verified_by(Arc::new(Verifier(policy))).with_no_client_auth())
         };
         let own = if tls.chain.is_empty() {
             None
         } else {
-            Some(certified(&tls.chain, &tls.key).ok_or(ConnectError::InvalidCredentials)?)
+            Some(certified(&tls.chain, &tls.key).map_err(ConnectError::InvalidCredentials)?)
         };
         let certificate = Arc::new(ClientCertificate::new(own));
         config.client_auth_cert_resolver = certificate.clone();

@@ -7,6 +7,8 @@ use core::fmt;
 use link::mqtt::RequestState;
 use mqtt::ProtocolError;
 
+use super::CredentialsError;
+
 /// Why a connect to a broker or HTTPS server failed (M19 to M21). One list for every place that reports it, so that
 /// no two of them disagree (D190).
 ///
@@ -21,7 +23,7 @@ pub enum ConnectError {
     /// The operator allows brokers over TLS only, and the application asked for plain TCP (D42).
     TlsRequired,
     /// The certificates or the private key the application gave cannot be used.
-    InvalidCredentials,
+    InvalidCredentials(CredentialsError),
     /// The application cancelled the connect by a disconnect before the broker had answered (D93).
     Withdrawn,
     /// The account has as many outbound connections as it may (D122).
@@ -103,7 +105,7 @@ impl ConnectError {
             Self::InvalidParameters
             | Self::ControlCharacter
             | Self::TlsRequired
-            | Self::InvalidCredentials => RequestState::InvalidParameters,
+            | Self::InvalidCredentials(_) => RequestState::InvalidParameters,
             Self::Withdrawn | Self::MqttRefused { .. } => RequestState::NotConnected,
             _ => RequestState::SocketError,
         }
@@ -120,7 +122,7 @@ impl ConnectError {
             Self::InvalidParameters => "invalid_parameters",
             Self::ControlCharacter => "control_character",
             Self::TlsRequired => "tls_required",
-            Self::InvalidCredentials => "invalid_credentials",
+            Self::InvalidCredentials(_) => "invalid_credentials",
             Self::Withdrawn => "withdrawn",
             Self::TooMany => "too_many",
             Self::NotAllowed => "not_allowed",
@@ -156,6 +158,7 @@ impl ConnectError {
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::InvalidCredentials(error) => return error.fmt(f),
             Self::CertificateName { names } => return names_of_another_host(names, f),
             Self::CertificateAlgorithm(what) => {
                 return write!(f, "the server's certificate cannot be verified: {what}");
@@ -171,10 +174,6 @@ impl fmt::Display for ConnectError {
             Self::InvalidParameters => "the connect request has a value MQTT does not allow",
             Self::ControlCharacter => "a control character in the host, client id, user name or will topic",
             Self::TlsRequired => "this cloud connects to brokers over TLS only",
-            Self::InvalidCredentials => {
-                "the application's certificates or private key cannot be used; they have to be DER, not PEM, and a key \
-                 has to belong to its certificate"
-            }
             Self::Withdrawn => "the application cancelled the connect",
             Self::TooMany => "the account has as many outbound connections as it may",
             Self::NotAllowed => "the address is not allowed",

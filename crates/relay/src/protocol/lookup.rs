@@ -24,13 +24,13 @@ pub struct LookupKey {
 const MAX_SHOWN_KEY: usize = 100;
 
 impl LookupKey {
-    /// The key for timelines, with its scope and kind unless it is a configuration item of the device.
+    /// The key for timelines, with its scope and kind: these are easily confused.
     pub(crate) fn display_name(&self) -> String {
         let key = String::from_utf8_lossy(self.key.get(..MAX_SHOWN_KEY).unwrap_or(&self.key));
         match (self.device_scope, self.secret) {
-            (true, false) => format!("{key}"),
-            (true, true) => format!("{key} (secret)"),
-            (false, false) => format!("{key} (account)"),
+            (true, false) => format!("{key} (device config)"),
+            (true, true) => format!("{key} (device secret)"),
+            (false, false) => format!("{key} (account config)"),
             (false, true) => format!("{key} (account secret)"),
         }
     }

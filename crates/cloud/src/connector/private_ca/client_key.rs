@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use p521::ecdsa::signature::Signer as _;
 use p521::pkcs8::{DecodePrivateKey as _, EncodePublicKey as _};
+use relay::{Credential, CredentialsError};
 use rsa::pkcs8::PrivateKeyInfoRef;
 use tokio_rustls::rustls::client::ResolvesClientCert;
 use tokio_rustls::rustls::crypto::ring::sign::any_supported_type;
@@ -27,15 +28,28 @@ const PSS_SCHEMES: [(SignatureScheme, SignatureScheme); 3] = [
     (SignatureScheme::Unknown(0x080b), SignatureScheme::RSA_PSS_SHA512),
 ];
 
-/// The application's certificate and key; `None` when they cannot be used or do not match.
-pub(in crate::connector) fn certified(chain: &[Vec<u8>], key: &[u8]) -> Option<Arc<CertifiedKey>> {
-    let key = signing_key(key)?;
-    let leaf = chain.first()?;
-    if !is_der_sequence(leaf) || !is_pair(leaf, &*key) {
-        return None;
+/// The application's certificate, with those above it, and its key.
+///
+/// # Errors
+/// One of them cannot be used, or certificate and key do not match.
+pub(in crate::connector) fn certified(
+    chain: &[Vec<u8>],
+    key: &[u8],
+) -> Result<Arc<CertifiedKey>, CredentialsError> {
+    // Those above the first are for the server to judge, in any encoding but text.
+    let unusable = chain.iter().enumerate().find(|(index, certificate)| {
+        relay::is_pem(certificate) || *index == 0 && !is_der_sequence(certificate)
+    });
+    if let Some((_, certificate)) = unusable {
+        return Err(CredentialsError::of(Credential::Certificate, certificate));
+    }
+    let key = signing_key(key).ok_or_else(|| CredentialsError::of(Credential::Key, key))?;
+    let leaf = chain.first().ok_or(CredentialsError::Malformed(Credential::Certificate))?;
+    if !is_pair(leaf, &*key) {
+        return Err(CredentialsError::Mismatch);
     }
     let chain = chain.iter().map(|certificate| CertificateDer::from(certificate.clone())).collect();
-    Some(Arc::new(CertifiedKey::new(chain, key)))
+    Ok(Arc::new(CertifiedKey::new(chain, key)))
 }
 
 /// Whether the bytes are one DER SEQUENCE, as every certificate is.

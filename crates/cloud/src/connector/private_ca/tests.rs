@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use relay::{ConnectError, TlsOptions};
+use relay::{ConnectError, CredentialsError, TlsOptions};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -460,5 +460,5 @@ async fn a_client_certificate_of_any_kind_is_presented() {
     let refused = connack(port, with(Some("stranger"))).await;
     assert_eq!(refused, Err(ConnectError::ClientCertificateRefused("unknown_ca")));
     let other = TlsOptions { key: pki.key_der("c-rsa"), ..with(Some("c-p521")) };
-    assert_eq!(connack(port, other).await, Err(ConnectError::InvalidCredentials));
+    assert_eq!(connack(port, other).await, Err(ConnectError::InvalidCredentials(CredentialsError::Mismatch)));
 }
