@@ -19,6 +19,7 @@ pub(super) use encode::{
 pub(super) use framer::{Framer, Packet};
 
 use super::hub::{Message, Subscription};
+use super::requirements::Login;
 
 /// MQTT 5 reason codes used here (MQTT 5, 2.4). 3.1.1 shares those below 0x80 and 0x80 itself.
 pub(super) mod reason {
@@ -106,6 +107,8 @@ pub(super) struct Connect {
     /// In seconds; 0 is none.
     pub keep_alive: u16,
     pub will: Option<Message>,
+    /// User name and password, if it has either.
+    pub login: Option<Login>,
     /// Unacknowledged QoS 1 messages the client takes at a time.
     pub receive_maximum: u16,
     /// Largest packet the client takes, in bytes.

@@ -12,6 +12,7 @@ use super::codec::{
     ProtocolError, Publish, Version, kind, reason,
 };
 use super::hub::{self, Message, Subscription};
+use super::requirements::Requirements;
 use super::{Event, MAX_RETAINED, MAX_RETAINED_BYTES, MAX_SUBSCRIPTIONS, MAX_WAITING, filter};
 
 const PINGRESP: [u8; 2] = [0xd0, 0];
@@ -32,6 +33,7 @@ pub enum Action {
 pub struct InMemoryBroker {
     connections: BTreeMap<u32, Connection>,
     retained: BTreeMap<String, Message>,
+    requirements: Requirements,
     actions: VecDeque<Action>,
 }
 
@@ -67,6 +69,11 @@ impl InMemoryBroker {
     /// The next action; `None` when there is nothing until the next input.
     pub fn poll(&mut self) -> Option<Action> {
         self.actions.pop_front()
+    }
+
+    /// Requires this of clients that connect from now on.
+    pub fn require(&mut self, requirements: Requirements) {
+        self.requirements = requirements;
     }
 
     /// A connection is established.
@@ -178,6 +185,14 @@ impl InMemoryBroker {
     }
 
     fn connect(&mut self, connection: u32, mut connect: Connect) -> Result<(), End> {
+        if let Some(refusal) = self.requirements.refusal_of(connect.login.as_ref()) {
+            let code = match connect.version {
+                Version::V3 => refusal.return_code,
+                Version::V5 => refusal.reason,
+            };
+            self.send(connection, codec::refusal(connect.version, code));
+            return Err(End::Refused(None, refusal.name));
+        }
         let is_anonymous = connect.client.is_empty();
         if is_anonymous && connect.version == Version::V3 && !connect.clean {
             self.send(connection, codec::refusal(Version::V3, CONNECTION_REFUSED_IDENTIFIER)); // MQTT-3.1.3-8

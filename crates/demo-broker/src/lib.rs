@@ -12,11 +12,13 @@ mod connection;
 pub mod filter;
 mod hub;
 pub mod in_memory;
+mod requirements;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 pub use hub::{Counts, Message};
+pub use requirements::{BAD_LOGIN, Login, REFUSALS, Refusal, Requirements};
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 

@@ -5,6 +5,7 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use support::fixtures::make_certificates;
 use support::within;
 
 const LIMIT: Duration = Duration::from_mins(2);
@@ -12,6 +13,9 @@ const MQTT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/samples/mqtt/
 const HTTP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/samples/http/http.test.toml");
 /// Logs its inputs: levels of PC13, taps of an accelerometer, lines at serial port 2.
 const INPUTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/tests/apps/inputs/inputs.elf");
+const MQTT_IMAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/samples/mqtt/mqtt.elf");
+/// Makes the mistake that a line at serial port 2 names.
+const MISTAKEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/tests/apps/mistaken/mistaken.elf");
 /// Logs five rounds, then reads where there is no memory.
 const CRASHING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/tests/apps/debugged/debugged.elf");
 
@@ -97,6 +101,128 @@ fn a_crash_fails_the_step_that_does_not_expect_it_and_no_other() {
     assert_eq!(expected.code, 0, "{}{}", expected.out, expected.err);
     let other = test_script(CRASHING, "[[step]]\nexpect = { crash = 'stack overflow' }\n", &[]);
     assert!(other.code == 1 && other.out.contains("crashed otherwise"), "{}", other.out);
+}
+
+/// The scripts in docs/testing.md.
+fn documented() -> Vec<String> {
+    let page = include_str!("../../../docs/testing.md");
+    let blocks = page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    blocks.map(str::to_owned).collect()
+}
+
+/// Shows D346, D348: links, brokers, certificates, web servers, power, serial ports and displays, as documented.
+#[test]
+fn the_documented_scripts_pass_with_the_same_device_times_each_time() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    make_certificates(folder.path());
+    for (from, to) in [("server.pem", "other.pem"), ("server.key", "other.key")] {
+        std::fs::rename(path(from), path(to)).expect("renamed");
+    }
+    make_certificates(folder.path());
+    let sdk = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk");
+    std::os::unix::fs::symlink(sdk, path("sdk")).expect("a link");
+    let mut scripts = Vec::new();
+    for (number, script) in documented().iter().enumerate() {
+        assert!(script.contains("[application]"), "a complete script: {script}");
+        let to = path(&format!("{number}.toml"));
+        std::fs::write(&to, script).expect("written");
+        scripts.push(to.to_str().expect("text").to_owned());
+    }
+    assert!(scripts.len() >= 7, "{}", scripts.len());
+    let mut options: Vec<&str> = scripts.iter().map(String::as_str).collect();
+    options.push("--verbose");
+    let first = test(&options);
+    assert_eq!(first.code, 0, "{}{}", first.out, first.err);
+    assert_eq!(test(&options).out, first.out);
+}
+
+/// Shows D346.
+#[test]
+fn coverage_is_the_same_each_time_and_counts_through_a_loss_of_power() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let steps = "[[step]]\nexpect = { log = 'round 1' }\n[[step]]\ndo = 'power-off'\n[[step]]\nwait = '1s'\n\
+                 do = 'power-on'\nexpect = { log = 'round 1' }\n";
+    let report = |name: &str| {
+        let to = folder.path().join(name);
+        let options = ["--coverage", to.to_str().expect("text")];
+        let run = test_script(CRASHING, &format!("allow-crashes = true\n{steps}"), &options);
+        assert_eq!(run.code, 0, "{}{}", run.out, run.err);
+        let text = std::fs::read_to_string(to).expect("a report");
+        assert!(text.contains(",1\n"), "{text}");
+        text
+    };
+    assert_eq!(report("one"), report("two"));
+}
+
+/// Shows D271: the application is busy, and its step would take a day of device time.
+#[test]
+fn an_interrupted_test_ends_at_once_and_writes_the_results_so_far() {
+    within(LIMIT, |processes| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let junit = folder.path().join("junit.xml");
+        let steps = "[wiring]\ni2c = ['1:lis3dh@0x19,int1=PB11']\n[[step]]\nname = 'one'\nwait = '10ms'\n\
+                     [[step]]\nname = 'two'\nwait = '24h'\n[[step]]\nname = 'three'\nwait = '1s'\n";
+        let path = script(folder.path(), INPUTS, steps);
+        let words = ["test", path.to_str().expect("text"), "--junit", junit.to_str().expect("text")];
+        let run = processes.openvisor(words);
+        run.out.expect("one");
+        run.signal("INT");
+        assert_eq!(run.code(), 1, "{}", run.err.text());
+        assert!(run.err.text().contains("interrupted"), "{}", run.err.text());
+        let xml = std::fs::read_to_string(junit).expect("a report");
+        let parsed = roxmltree::Document::parse(&xml).expect("well-formed XML");
+        let cases = parsed.descendants().filter(|node| node.has_tag_name("testcase")).map(|case| {
+            let mut results = case.children().filter(|child| child.is_element());
+            let result = results.find(|child| !child.has_tag_name("system-out"));
+            let result = result.map_or("passed", |result| result.tag_name().name());
+            (case.attribute("name").expect("a name"), result)
+        });
+        let cases: Vec<_> = cases.collect();
+        assert_eq!(cases, [("one", "passed"), ("two", "failure"), ("three", "skipped")]);
+        let entries = std::fs::read_dir(folder.path()).expect("a folder").flatten();
+        assert_eq!(entries.count(), 2, "the script and the report");
+    });
+}
+
+/// Shows D345, D347: what an engineer who makes these mistakes reads, on the timeline or in the report of a crash.
+#[test]
+fn each_common_mistake_is_named() {
+    let sample = |config: &str, event: &str| {
+        let config = format!("[config]\nbroker-host = 'b.test'\n{config}\n[broker]\nport = 1883\n");
+        (MQTT_IMAGE, format!("{config}[[step]]\nexpect = {{ event = '{event}' }}\n"))
+    };
+    let mistake = |line: &str, expect: &str| {
+        let wiring = "[wiring]\ni2c = ['1:ht16k33@0x70']\n";
+        let step = format!("[[step]]\ndo = {{ input = 'serial:2={line}\\n' }}\nexpect = {{ {expect} }}\n");
+        (MISTAKEN, format!("{wiring}{step}"))
+    };
+    let pem: String = b"-----BEGIN CERTIFICATE-----".iter().map(|byte| format!("{byte:02x}")).collect();
+    let port = "broker-port = '1883'";
+    let cases = [
+        sample(
+            &format!("{port}\nbroker-ca = '{pem}'"),
+            "connection to broker failed: the CA certificate is not DER .it looks like PEM.$",
+        ),
+        sample("broker-port = '1884'", "TCP connection refused; nothing listens on this port$"),
+        sample("", "not set: broker-port .device config., .*, password .device secret.,"),
+        sample(
+            &format!("{port}\npublish-topic = 'ux/#'"),
+            "publish refused: topic .ux/#.: a topic to publish to has no wildcards$",
+        ),
+        mistake(
+            "line",
+            "event = 'line 51 has been pending for 1 s and is not enabled in the NVIC .NVIC_ISER1 bit 19.$'",
+        ),
+        mistake("handle", "event = 'mvCloseNotifications refused, INVALIDHANDLE: .* was not set by a call'"),
+        mistake("pointer", "crash = 'through a null pointer'"),
+        mistake("function", "crash = 'call through a null function pointer'"),
+        mistake("return", "crash = 'main returned'"),
+    ];
+    for (image, script) in cases {
+        let run = test_script(image, &script, &["--verbose"]);
+        assert_eq!(run.code, 0, "{script}{}{}", run.out, run.err);
+    }
 }
 
 /// Shows D270.

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::filter;
 use crate::hub::RetainHandling;
+use crate::requirements::Login;
 
 const PROTOCOL_NAME: &str = "MQTT";
 const LEVEL_3_1_1: u8 = 4;
@@ -73,11 +74,12 @@ fn connect_fields(version: Version, reader: &mut Reader<'_>) -> Result<Connect, 
     // In the order of MQTT 5, 3.1.3. User name and password are read for their rules only: every client is let in.
     let client = reader.text()?.to_owned();
     let will = if flags & WILL == 0 { None } else { Some(will(version, flags, reader)?) };
+    let mut login = Login::default();
     if flags & USER_NAME != 0 {
-        reader.text()?;
+        reader.text()?.clone_into(&mut login.user_name);
     }
     if flags & PASSWORD != 0 {
-        reader.binary()?;
+        login.password = reader.binary()?.to_vec();
     }
     reader.end()?;
     Ok(Connect {
@@ -86,6 +88,7 @@ fn connect_fields(version: Version, reader: &mut Reader<'_>) -> Result<Connect, 
         clean: flags & CLEAN_START != 0,
         keep_alive,
         will,
+        login: (flags & (USER_NAME | PASSWORD) != 0).then_some(login),
         receive_maximum: properties.receive_maximum.unwrap_or(u16::MAX),
         maximum_packet_size: properties.maximum_packet_size.unwrap_or(u32::MAX),
         has_session_expiry: properties.session_expiry.is_some_and(|seconds| seconds > 0),

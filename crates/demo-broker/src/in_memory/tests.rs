@@ -1,4 +1,5 @@
 use super::*;
+use crate::Login;
 
 /// CONNECT of MQTT 3.1.1 with a clean session, client id and, if there is one, a will on `gone`.
 fn connect(id: &str, has_will: bool) -> Vec<u8> {
@@ -79,4 +80,31 @@ fn what_breaks_a_rule_of_mqtt_ends_the_connection() {
     assert_eq!(ended[1], Action::Close(1));
     broker.receive(1, &subscribe("#", 1));
     assert_eq!(broker.poll(), None);
+}
+
+/// CONNECT of MQTT 5 with client id `a`, user name `u` and password `p`.
+const CONNECT_WITH_LOGIN: &[u8] = b"\x10\x14\x00\x04MQTT\x05\xc2\0\0\0\x00\x01a\x00\x01u\x00\x01p";
+
+/// Shows D346.
+#[test]
+fn a_broker_refuses_with_the_codes_of_the_version_and_accepts_the_right_password() {
+    let login = |password: &[u8]| Some(Login { user_name: "u".into(), password: password.to_vec() });
+    let refused = |requirements: Requirements, connect: &[u8]| {
+        let mut broker = InMemoryBroker::default();
+        broker.require(requirements);
+        broker.connected(1);
+        broker.receive(1, connect);
+        let sent = actions(&mut broker);
+        let Action::Send(1, connack) = &sent[0] else { panic!("a CONNACK") };
+        assert_eq!(sent.contains(&Action::Close(1)), connack[3] != 0);
+        connack[3]
+    };
+    let not_authorized = *crate::REFUSALS.iter().find(|refusal| refusal.reason == 0x87).expect("known");
+    let always = || Requirements { refusal: Some(not_authorized), login: None };
+    assert_eq!(refused(always(), CONNECT_WITH_LOGIN), 0x87);
+    assert_eq!(refused(always(), &connect("a", false)), 5);
+    let needs = |password| Requirements { refusal: None, login: login(password) };
+    assert_eq!(refused(needs(b"p"), CONNECT_WITH_LOGIN), 0);
+    assert_eq!(refused(needs(b"q"), CONNECT_WITH_LOGIN), 0x86);
+    assert_eq!(refused(needs(b"p"), &connect("a", false)), 4);
 }

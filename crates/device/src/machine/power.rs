@@ -103,6 +103,22 @@ impl Machine {
         self.note_after_board(DeviceEvent::TestingComplete { status });
     }
 
+    /// The device loses its power: nothing runs, not even the kernel, before [`Machine::restore_power`], and RAM is
+    /// lost. What is stored remains. This is not an [`Input`](super::Input): with the power a recording ends.
+    pub fn lose_power(&mut self) {
+        if self.power == Power::Saving {
+            self.leave_power_save();
+        }
+        self.power = Power::Off { start: None };
+    }
+
+    /// The device has power again, and starts now.
+    pub fn restore_power(&mut self) {
+        if self.is_off() {
+            self.power = Power::Off { start: Some((self.now(), WakeReason::ColdBoot)) };
+        }
+    }
+
     /// Reports what the factory test has logged.
     pub(super) fn report_test_log(&mut self) {
         let mut text = [0; kernel::limits::MAX_LOG_MESSAGE as usize];

@@ -1,6 +1,7 @@
 //! The output of serial ports, joined into lines: a device reports it byte by byte.
 
 use std::collections::BTreeMap;
+use std::ops::Add;
 use std::time::Duration;
 
 use device::events::DeviceEvent;
@@ -12,19 +13,24 @@ const MAX_LINE: usize = 512;
 /// How long a port has to be silent before its partial line is shown, such as a prompt.
 const FLUSH_DELAY: Duration = Duration::from_millis(200);
 
-/// The partial lines of all ports.
-#[derive(Default)]
-pub(crate) struct SerialLines(BTreeMap<u8, PartialLine>);
+/// The partial lines of all ports, in the time of the host or of the device.
+pub(crate) struct SerialLines<T = Instant>(BTreeMap<u8, PartialLine<T>>);
 
-struct PartialLine {
+struct PartialLine<T> {
     bytes: Vec<u8>,
     /// When it is shown although it is not complete.
-    expires: Instant,
+    expires: T,
 }
 
-impl SerialLines {
+impl<T> Default for SerialLines<T> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<T: Copy + Ord + Add<Duration, Output = T>> SerialLines<T> {
     /// Adds what `port` sent at `now`, and returns the lines that are complete.
-    pub(crate) fn push(&mut self, port: u8, sent: &[u8], now: Instant) -> Vec<DeviceEvent> {
+    pub(crate) fn push(&mut self, port: u8, sent: &[u8], now: T) -> Vec<DeviceEvent> {
         let expires = now + FLUSH_DELAY;
         let partial = self.0.entry(port).or_insert_with(|| PartialLine { bytes: Vec::new(), expires });
         partial.expires = expires;
@@ -46,12 +52,12 @@ impl SerialLines {
     }
 
     /// When [`SerialLines::pop_expired`] next returns a line.
-    pub(crate) fn next_timeout(&self) -> Option<Instant> {
+    pub(crate) fn next_timeout(&self) -> Option<T> {
         self.0.values().map(|partial| partial.expires).min()
     }
 
     /// A partial line whose port has been silent long enough at `now`.
-    pub(crate) fn pop_expired(&mut self, now: Instant) -> Option<DeviceEvent> {
+    pub(crate) fn pop_expired(&mut self, now: T) -> Option<DeviceEvent> {
         let port = *self.0.iter().find(|(_, partial)| partial.expires <= now)?.0;
         self.pop(port)
     }

@@ -11,6 +11,8 @@ pub(super) type LinkNumber = u32;
 pub(super) enum Delivery {
     /// An attempt to connect to the cloud ends.
     LinkAttempt,
+    /// The link takes bytes of the device again.
+    LinkWritable,
     /// The cloud has closed the link.
     LinkEnd,
     /// Bytes from the device.

@@ -3,17 +3,20 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use device::wiring::{self, Attachment};
+use device::wiring::Attachment;
 use serde::Deserialize;
+use toml::Spanned;
 
-use super::values::{InputText, Pattern, PinLevel, Span};
-use crate::operate::settings;
+use super::action::Action;
+use super::environment::{Broker, HttpAnswer, LinkQuality, Wiring, check_settings, read_settings};
+use super::expectation::Expect;
+use super::mistakes;
+use super::plan::{self, PlannedStep};
+use super::values::{Pattern, Span};
 use crate::output::exit::Failure;
 
 /// Longest script in bytes.
 const MAX_SCRIPT: u64 = 1 << 20;
-/// Most steps of a script.
-const MAX_STEPS: usize = 10_000;
 
 /// A script.
 #[derive(Deserialize)]
@@ -38,9 +41,15 @@ pub(crate) struct Script {
     #[serde(default)]
     pub(crate) http: Vec<HttpAnswer>,
     #[serde(default)]
-    pub(crate) wiring: Wiring,
+    pub(crate) link: Link,
     #[serde(default)]
-    pub(crate) step: Vec<Step>,
+    pub(crate) wiring: Wiring,
+    /// As they are written.
+    #[serde(default)]
+    pub(super) step: Vec<Spanned<Step>>,
+    /// As they are executed.
+    #[serde(skip)]
+    pub(crate) plan: Vec<PlannedStep>,
 }
 
 /// The application under test.
@@ -56,67 +65,36 @@ pub(crate) struct Application {
     pub(crate) fail_on: Option<Pattern>,
     /// Everything random is derived from this.
     pub(crate) seed: Option<String>,
+    /// How long a step waits if it does not say so.
+    pub(crate) within: Option<Span>,
+    /// The device time by which the last step has to be over.
+    pub(crate) time_limit: Option<Span>,
 }
 
-/// The broker.
+/// The connection between device and cloud.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(crate) struct Broker {
-    /// Its name; without it, every name is the broker's.
-    pub(crate) host: Option<String>,
-    /// Its port; without it, every port is the broker's.
-    pub(crate) port: Option<u16>,
-    /// It is not running at first.
+pub(crate) struct Link {
+    /// There is none before a step restores it.
     #[serde(default)]
-    pub(crate) stopped: bool,
+    pub(crate) cut: bool,
+    delay: Option<Span>,
+    bytes_per_second: Option<u64>,
 }
 
-/// What is attached to the board, as the options of `openvisor run` say it.
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(crate) struct Wiring {
-    #[serde(default)]
-    i2c: Vec<String>,
-    #[serde(default)]
-    spi: Vec<String>,
-}
-
-impl Wiring {
-    pub(crate) fn attachments(&self) -> Result<Vec<Attachment>, String> {
-        let i2c = self.i2c.iter().map(|text| Attachment::i2c(text));
-        let spi = self.spi.iter().map(|text| Attachment::spi(text));
-        let all = i2c.chain(spi).collect::<Result<Vec<_>, _>>().map_err(|error| error.0)?;
-        wiring::check(&all).map_err(|error| error.0)?;
-        Ok(all)
+impl Link {
+    /// How fast it is at first.
+    pub(crate) fn quality(&self) -> LinkQuality {
+        LinkQuality { delay: self.delay, bytes_per_second: self.bytes_per_second }
     }
 }
 
-/// An answer of the web server.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(crate) struct HttpAnswer {
-    /// The URL, exactly as the application requests it.
-    pub(crate) url: String,
-    /// The method; without it, every method.
-    pub(crate) method: Option<String>,
-    #[serde(default = "ok")]
-    pub(crate) status: u16,
-    #[serde(default)]
-    pub(crate) headers: BTreeMap<String, String>,
-    #[serde(default)]
-    pub(crate) body: String,
-}
-
-const fn ok() -> u16 {
-    200
-}
-
 /// One step: when, what to do, what to expect. Each part may be missing.
-#[derive(Default, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Step {
     pub(crate) name: Option<String>,
-    /// Begin at this device time since power-on.
+    /// Begin at this device time since the first power-on.
     pub(crate) at: Option<Span>,
     /// Begin when this is in a log line; `within` limits the time.
     pub(crate) after: Option<Pattern>,
@@ -124,87 +102,20 @@ pub(crate) struct Step {
     pub(crate) wait: Option<Span>,
     #[serde(rename = "do")]
     pub(crate) action: Option<Action>,
-    pub(crate) expect: Option<Expect>,
+    expect: Option<Expect>,
+    /// All of these, in any order.
+    #[serde(default)]
+    expect_all: Vec<Expect>,
+    /// None of these, until everything that is expected was seen, or for as long as `within` says.
+    #[serde(default)]
+    pub(crate) expect_not: Vec<Expect>,
     /// How long to wait for what is expected, and for `after`.
     pub(crate) within: Option<Span>,
-}
-
-/// Something the environment does.
-#[derive(Clone, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Action {
-    CutLink,
-    RestoreLink,
-    StopBroker,
-    StartBroker,
-    /// The broker sends a message to its subscribers.
-    Publish(PublishAction),
-    /// A pin is driven, a sensor measures, a serial port receives.
-    Input(InputText),
-    /// Configuration values change.
-    Config(BTreeMap<String, String>),
-    /// The web server answers differently from now on.
-    Http(HttpAnswer),
-}
-
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(crate) struct PublishAction {
-    pub(crate) topic: String,
+    /// How often the step is executed; once if it does not say so.
+    pub(crate) repeat: Option<u32>,
+    /// Steps instead of parts of its own.
     #[serde(default)]
-    pub(crate) payload: String,
-    #[serde(default)]
-    pub(crate) qos: u8,
-    #[serde(default)]
-    pub(crate) retain: bool,
-}
-
-/// Something to observe.
-#[derive(Clone, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Expect {
-    /// A log line with this in it.
-    Log(Pattern),
-    /// A publish of the application.
-    Publish(ExpectPublish),
-    /// A subscribe of the application, with exactly this filter.
-    Subscribe(String),
-    /// A request to the web server.
-    Http(ExpectHttp),
-    /// An output is, or becomes, this.
-    Pin(PinLevel),
-    /// A crash with this in its description; an empty pattern is any crash.
-    Crash(Pattern),
-    /// The link to the cloud comes up or goes down.
-    Link(LinkState),
-}
-
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(crate) struct ExpectPublish {
-    /// A topic, or a filter with `+` and `#`.
-    pub(crate) topic: String,
-    /// In its payload.
-    pub(crate) payload: Option<Pattern>,
-    pub(crate) qos: Option<u8>,
-    pub(crate) retain: Option<bool>,
-}
-
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(crate) struct ExpectHttp {
-    pub(crate) method: Option<String>,
-    /// In its URL.
-    pub(crate) url: Option<Pattern>,
-    /// In its body.
-    pub(crate) body: Option<Pattern>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum LinkState {
-    Up,
-    Down,
+    pub(crate) step: Vec<Spanned<Step>>,
 }
 
 impl Script {
@@ -215,92 +126,73 @@ impl Script {
         let mut script = Self::parse(&text).map_err(|error| {
             bad(error).hint("openvisor test --help has a complete example; docs/testing.md has every key")
         })?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        script.read_files(folder).map_err(bad)?;
         path.clone_into(&mut script.path);
-        script.application.image = path.parent().unwrap_or(Path::new("")).join(&script.application.image);
+        script.application.image = folder.join(&script.application.image);
         Ok(script)
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        let script: Self = toml::from_str(text).map_err(|error| {
-            let line = error.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
-            let line = line.map(|line| format!("line {line}: ")).unwrap_or_default();
-            format!("{line}{}", error.message().replace('\n', "; "))
-        })?;
-        script.check()?;
+        let mut script: Self = toml::from_str(text).map_err(|error| mistakes::text_of(&error, text))?;
+        let attachments = script.check()?;
+        script.plan = plan::plan(&script, text, &attachments)?;
         Ok(script)
     }
 
-    fn check(&self) -> Result<(), String> {
-        if !(1..=MAX_STEPS).contains(&self.step.len()) {
-            return Err(format!("{} steps; a script has 1 to {MAX_STEPS} [[step]] tables", self.step.len()));
-        }
+    /// Reads the certificates and values that are in files.
+    fn read_files(&mut self, folder: &Path) -> Result<(), String> {
+        self.broker.read_files(folder)?;
+        let maps = [&mut self.config, &mut self.secrets, &mut self.account_config, &mut self.account_secrets];
+        maps.into_iter().try_for_each(|values| read_settings(values, folder))?;
+        let actions = self.plan.iter_mut().filter_map(|planned| planned.step.action.as_mut());
+        actions.map(|action| action.read_files(folder)).collect()
+    }
+
+    /// Checks everything but the steps, and returns what is wired to the board.
+    fn check(&self) -> Result<Vec<Attachment>, String> {
         let maps = [&self.config, &self.secrets, &self.account_config, &self.account_secrets];
         maps.into_iter().try_for_each(check_settings)?;
         self.http.iter().try_for_each(HttpAnswer::check)?;
-        let attachments = self.wiring.attachments().map_err(|error| format!("[wiring]: {error}"))?;
-        for (index, step) in self.step.iter().enumerate() {
-            step.check(&attachments).map_err(|error| format!("step {}: {error}", index + 1))?;
-        }
-        Ok(())
-    }
-}
-
-impl HttpAnswer {
-    fn check(&self) -> Result<(), String> {
-        if !self.url.starts_with("https:") {
-            return Err(format!("http: {:?} is not an https URL, and applications use no other", self.url));
-        }
-        if !(200..=999).contains(&self.status) {
-            return Err(format!("http: status {} is not from 200 to 999", self.status));
-        }
-        Ok(())
+        self.broker.requirements().check()?;
+        self.link.quality().check()?;
+        self.wiring.attachments().map_err(|error| format!("[wiring]: {error}"))
     }
 }
 
 impl Step {
-    fn check(&self, attachments: &[Attachment]) -> Result<(), String> {
-        let is_empty = self.at.is_none() && self.after.is_none() && self.wait.is_none();
-        if is_empty && self.action.is_none() && self.expect.is_none() {
-            return Err("it has none of at, after, wait, do and expect".into());
+    /// Everything it expects to see.
+    pub(super) fn expected(&self) -> impl Iterator<Item = &Expect> {
+        self.expect.iter().chain(&self.expect_all)
+    }
+
+    pub(super) fn check_parts(&self, attachments: &[Attachment]) -> Result<(), String> {
+        let has_time = self.at.is_some() || self.after.is_some() || self.wait.is_some();
+        let has_expectation = self.expected().next().is_some() || !self.expect_not.is_empty();
+        let is_empty = !has_time && self.action.is_none() && !has_expectation;
+        match (self.step.is_empty(), is_empty) {
+            (false, false) => return Err("a step with steps in it has only name, repeat and step".into()),
+            (true, true) => return Err("it has none of at, after, wait, do, expect and step".into()),
+            _ => {}
         }
         if self.at.is_some() && (self.after.is_some() || self.wait.is_some()) {
             return Err("at is a time of its own: it goes with neither after nor wait".into());
         }
-        match &self.action {
-            Some(Action::Publish(publish)) if !demo_broker::filter::is_topic(&publish.topic) => {
-                return Err(format!("do: {:?} is not a topic to publish to", publish.topic));
-            }
-            Some(Action::Publish(PublishAction { qos: 2.., .. })) => {
-                return Err("do: qos is 0 or 1: devices take no other".into());
-            }
-            Some(Action::Input(input)) => input.check(attachments)?,
-            Some(Action::Config(values)) => check_settings(values)?,
-            Some(Action::Http(answer)) => answer.check()?,
-            _ => {}
+        if self.at.is_some() && self.repeat.is_some() {
+            return Err("at is one time: a step with it cannot be repeated; use wait".into());
         }
-        match &self.expect {
-            Some(Expect::Publish(publish)) if !demo_broker::filter::is_valid(&publish.topic) => {
-                Err(format!("expect: {:?} is neither a topic nor a filter", publish.topic))
-            }
-            _ => Ok(()),
+        if self.within.is_some() && self.after.is_none() && !has_expectation {
+            return Err(
+                "within limits the time for expect or after, and there is neither; wait lets time pass"
+                    .into(),
+            );
         }
+        if let Some(action) = &self.action {
+            action.check(attachments)?;
+        }
+        let all = self.expected().chain(&self.expect_not);
+        all.map(Expect::check).collect::<Result<(), _>>().map_err(|error| format!("expect: {error}"))
     }
-
-    /// What the step is called in reports.
-    pub(crate) fn title(&self, index: usize) -> String {
-        match &self.name {
-            Some(name) => name.clone(),
-            None => format!("step {}", index + 1),
-        }
-    }
-}
-
-fn check_settings(values: &BTreeMap<String, String>) -> Result<(), String> {
-    values.iter().try_for_each(|(key, value)| {
-        settings::check_key("setting", key)
-            .and_then(|()| settings::check_value("setting", key, value))
-            .map_err(|failure| failure.to_string().replace("\n ", ";"))
-    })
 }
 
 fn read_text(path: &Path) -> Result<String, String> {
@@ -321,23 +213,75 @@ mod tests {
         Script::parse(&format!("{HEAD}{rest}")).err().expect("refused")
     }
 
+    /// Shows D271, D348.
     #[test]
-    fn mistakes_are_reported_with_their_line_and_what_is_allowed() {
-        let unknown = refused("[[step]]\nexpects = { log = \"x\" }\n");
-        assert!(unknown.contains("line 4") && unknown.contains("expect"), "{unknown}");
-        let action = refused("[[step]]\ndo = \"cut link\"\n");
-        assert!(action.contains("line 4") && action.contains("cut-link"), "{action}");
-        let pattern = refused("[[step]]\nexpect = { log = \"(\" }\n");
-        assert!(pattern.contains("not a regular expression"), "{pattern}");
+    fn mistakes_are_reported_with_their_line_and_what_was_meant() {
+        for (step, expected) in [
+            ("expects = { log = 'x' }", "did you mean `expect`?"),
+            ("do = 'cut link'", "did you mean `cut-link`?"),
+            ("do = 'stop-brocker'", "did you mean `stop-broker`?"),
+            ("expect = { log = '(' }", "not a regular expression"),
+            ("expect = { input = 'PC13=1' }", "`input` belongs to do"),
+            ("do = { log = 'x' }", "`log` belongs to expect"),
+            ("host = 'x'", "`host` belongs to [broker]"),
+            ("expect = { publish = { topic = 'a', payloads = 'x' } }", "did you mean `payload`?"),
+            ("within = 3", "line 4"),
+        ] {
+            let text = refused(&format!("[[step]]\n{step}\n"));
+            assert!(text.starts_with("line 4: ") && text.contains(expected), "{step}: {text}");
+        }
+        let single = refused("[step]\nwait = '1s'\n");
+        assert!(single.contains("a step begins with [[step]]"), "{single}");
+        let misspelt = refused("[aplication]\nimage = 'x'\n[[step]]\nwait = '1s'\n");
+        assert!(
+            misspelt.contains("line 3") && misspelt.contains("did you mean `application`?"),
+            "{misspelt}"
+        );
     }
 
+    /// Shows D348.
     #[test]
-    fn contradictions_are_reported_with_their_step() {
+    fn contradictions_and_steps_without_effect_are_reported_with_their_line() {
         assert!(refused("").contains("1 to 10000 [[step]]"));
-        let step = |text: &str| refused(&format!("[[step]]\nwait = \"1s\"\n[[step]]\n{text}\n"));
-        assert!(step("name = \"x\"").contains("step 2: it has none of"));
-        assert!(step("at = \"2s\"\nwait = \"1s\"").contains("step 2: at is a time of its own"));
-        assert!(step("do = { publish = { topic = \"a/#\" } }").contains("not a topic to publish to"));
-        assert!(step("do = { input = \"i2c:1@0x18:temperature=3\" }").contains("nothing is wired"));
+        for (step, expected) in [
+            ("name = 'x'", "it has none of"),
+            ("at = '2s'\nwait = '1s'", "at is a time of its own"),
+            ("do = { publish = { topic = 'a/#' } }", "not a topic to publish to"),
+            ("do = { publish = { topic = 'a', payload = 'x', hex = '00' } }", "use one of them"),
+            ("do = { input = 'i2c:1@0x18:temperature=3' }", "nothing is wired"),
+            ("do = { broker = { refuse = 'busy' } }", "expected one of"),
+            ("do = 'restore-link'", "the link is not cut"),
+            ("do = 'start-broker'", "the broker runs already"),
+            ("do = 'power-on'", "already switched on"),
+            ("do = 'power-off'\nexpect = { log = 'x' }", "switched off"),
+            ("wait = '1s'\nwithin = '1s'", "there is neither"),
+            ("wait = '1s'\nrepeat = 0", "repeat is 0"),
+            ("wait = '1s'\nrepeat = 10001", "more than 10000"),
+            ("wait = '1s'\n[[step.step]]\nwait = '1s'", "only name, repeat and step"),
+        ] {
+            let text = refused(&format!("[[step]]\nwait = '1s'\n[[step]]\n{step}\n"));
+            assert!(text.starts_with("line 5: ") && text.contains(expected), "{step}: {text}");
+        }
+    }
+
+    /// Shows D348.
+    #[test]
+    fn steps_are_repeated_alone_and_as_a_group() {
+        let steps = "[[step]]\nname = 'once'\nwait = '1s'\n[[step]]\nname = 'round'\nrepeat = 2\n\
+                     [[step.step]]\nname = 'a'\nwait = '1s'\n[[step.step]]\nwait = '1s'\nrepeat = 2\n";
+        let script = Script::parse(&format!("{HEAD}{steps}")).unwrap_or_else(|error| panic!("{error}"));
+        let titles: Vec<&str> = script.plan.iter().map(|planned| planned.title.as_str()).collect();
+        assert_eq!(
+            titles,
+            [
+                "once",
+                "round (1 of 2): a",
+                "round (1 of 2): step 2 (1 of 2)",
+                "round (1 of 2): step 2 (2 of 2)",
+                "round (2 of 2): a",
+                "round (2 of 2): step 2 (1 of 2)",
+                "round (2 of 2): step 2 (2 of 2)"
+            ]
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use device::events::Picture;
 use device::pin::Pin;
 
 use crate::output::timeline::Source;
@@ -9,7 +10,7 @@ use crate::output::timeline::Source;
 /// Something that was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Observation {
-    /// When, in device time since power-on.
+    /// When, in device time since the first power-on.
     pub(crate) at: Duration,
     pub(crate) source: Source,
     /// One line.
@@ -23,7 +24,7 @@ pub(super) enum Seen {
     Log(String),
     Published {
         topic: String,
-        payload: String,
+        payload: Vec<u8>,
         qos: u8,
         retain: bool,
     },
@@ -31,11 +32,17 @@ pub(super) enum Seen {
     Requested {
         method: &'static str,
         url: String,
-        body: String,
+        body: Vec<u8>,
     },
     Pin(Pin, bool),
+    /// A port's number, and a line or, after a pause, the beginning of one.
+    Serial(u8, String),
+    /// Bus, address, and what is lit.
+    Display(u8, u8, Picture),
     /// The lines of the report.
     Crashed(Vec<String>),
+    /// The reason.
+    Started(String),
     Link {
         up: bool,
     },
@@ -51,7 +58,10 @@ impl Seen {
             Self::Subscribed(_) => "subscribe",
             Self::Requested { .. } => "HTTP request",
             Self::Pin(..) => "pin change",
+            Self::Serial(..) => "line of a serial port",
+            Self::Display(..) => "change of a display",
             Self::Crashed(_) => "crash",
+            Self::Started(_) => "start",
             Self::Link { .. } => "link change",
             Self::Other => "event",
         }

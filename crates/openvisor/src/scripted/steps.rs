@@ -7,7 +7,9 @@ use device::application::Application;
 use device::debug::symbols::Symbols;
 use device::wiring::Attachment;
 
-use super::format::{Action, Expect, Script, Step};
+use super::action::Action;
+use super::expectation::Expect;
+use super::format::{Script, Step};
 use super::observation::{Observation, Seen};
 use super::world::World;
 use crate::output::timeline::Source;
@@ -77,9 +79,13 @@ pub(crate) fn run(
     let mut runner =
         Runner { world, script, progress, seen: VecDeque::new(), expects_crash: false, was_stopped: false };
     let mut results: Vec<StepResult> = Vec::new();
-    for (index, step) in script.step.iter().enumerate() {
+    for (index, planned) in script.plan.iter().enumerate() {
         let has_failed = results.last().is_some_and(|last| last.outcome != StepOutcome::Passed);
-        let result = if has_failed { runner.skipped(index, step) } else { runner.run(index, step) };
+        let result = if has_failed {
+            runner.skipped(&planned.title)
+        } else {
+            runner.run(&planned.title, &planned.step)
+        };
         runner.progress.step_ended(index, &result);
         results.push(result);
     }
@@ -99,16 +105,21 @@ struct Runner<'a> {
 }
 
 impl Runner<'_> {
-    fn skipped(&self, index: usize, step: &Step) -> StepResult {
+    fn skipped(&self, title: &str) -> StepResult {
         let now = self.world.now();
-        let title = step.title(index);
-        StepResult { title, outcome: StepOutcome::Skipped, began: now, ended: now, seen: Vec::new() }
+        StepResult {
+            title: title.to_owned(),
+            outcome: StepOutcome::Skipped,
+            began: now,
+            ended: now,
+            seen: Vec::new(),
+        }
     }
 
-    fn run(&mut self, index: usize, step: &Step) -> StepResult {
+    fn run(&mut self, title: &str, step: &Step) -> StepResult {
         let began = self.world.now();
         self.seen.clear();
-        self.expects_crash = matches!(step.expect, Some(Expect::Crash(_)));
+        self.expects_crash = step.expected().any(|expect| matches!(expect, Expect::Crash(_)));
         let outcome = match self.execute(step, began) {
             Ok(()) => StepOutcome::Passed,
             Err(Stop::Failed(lines)) => StepOutcome::Failed(lines),
@@ -118,11 +129,11 @@ impl Runner<'_> {
             }
         };
         let seen = std::mem::take(&mut self.seen).into();
-        StepResult { title: step.title(index), outcome, began, ended: self.world.now(), seen }
+        StepResult { title: title.to_owned(), outcome, began, ended: self.world.now(), seen }
     }
 
     fn execute(&mut self, step: &Step, began: Duration) -> Result<(), Stop> {
-        let within = step.within.map_or(WITHIN, |span| span.0);
+        let within = step.within.or(self.script.application.within).map_or(WITHIN, |span| span.0);
         if let Some(at) = step.at {
             if at.0 < began {
                 return Err(self.failed(format!("this step begins at {}, which is over", time(at.0)), None));
@@ -130,7 +141,7 @@ impl Runner<'_> {
             self.pass(at.0)?;
         }
         if let Some(pattern) = &step.after {
-            self.await_expected(&Expect::Log(pattern.clone()), began + within)?;
+            self.await_expected(vec![&Expect::Log(pattern.clone())], &[], began + within)?;
         }
         if let Some(wait) = step.wait {
             let until = self.world.now() + wait.0;
@@ -141,13 +152,12 @@ impl Runner<'_> {
             self.take_all()?;
             self.act(action)?;
         }
-        match &step.expect {
-            Some(expect) => {
-                let until = self.world.now() + within;
-                self.await_expected(expect, until)
-            }
-            None => Ok(()),
+        let expected: Vec<&Expect> = step.expected().collect();
+        if expected.is_empty() && step.expect_not.is_empty() {
+            return Ok(());
         }
+        let until = self.world.now() + within;
+        self.await_expected(expected, &step.expect_not, until)
     }
 
     /// Lets time pass.
@@ -163,25 +173,51 @@ impl Runner<'_> {
         Ok(())
     }
 
-    fn await_expected(&mut self, expect: &Expect, until: Duration) -> Result<(), Stop> {
+    /// Waits until all of `expected` was seen; if nothing is expected, until `until`. Fails at anything of `unwanted`.
+    fn await_expected(
+        &mut self,
+        mut expected: Vec<&Expect>,
+        unwanted: &[Expect],
+        until: Duration,
+    ) -> Result<(), Stop> {
         let began = self.world.now();
-        if let Expect::Pin(wanted) = expect
-            && self.world.pin(wanted.pin) == Some(wanted.level)
-        {
-            return Ok(());
-        }
-        while let Some(observation) = self.next(until)? {
-            if expect.is_met_by(&observation.seen) {
-                return Ok(());
+        let waits_for_end = expected.is_empty();
+        expected.retain(|expect| !self.holds(expect));
+        while waits_for_end || !expected.is_empty() {
+            let Some(observation) = self.next(until)? else { break };
+            if let Some(seen) = unwanted.iter().find(|expect| expect.is_met_by(&observation)) {
+                let what = format!("expected not to see {seen}, which was seen at {}", time(observation.at));
+                return Err(self.failed(what, Some(seen)));
             }
+            let before = expected.len();
+            expected.retain(|expect| !expect.is_met_by(&observation));
             // The crash is not the expected one.
-            if matches!(observation.seen, Seen::Crashed(_)) && matches!(expect, Expect::Crash(_)) {
-                return Err(Self::crashed(&observation, Some(expect)));
+            let crash = expected.iter().find(|expect| matches!(expect, Expect::Crash(_)));
+            if let (Seen::Crashed(_), Some(crash)) = (&observation.seen, crash)
+                && expected.len() == before
+            {
+                return Err(Self::crashed(&observation, Some(crash)));
             }
         }
+        let Some(first) = expected.first() else { return Ok(()) };
         let waited = until.saturating_sub(began);
-        let what = format!("expected {expect} within {}, until {}", duration(waited), time(until));
-        Err(self.failed(what, Some(expect)))
+        let mut what = format!("expected {first} within {}, until {}", duration(waited), time(until));
+        for other in &expected[1..] {
+            what += &format!("; also not seen: {other}");
+        }
+        Err(self.failed(what, Some(first)))
+    }
+
+    /// Whether it is so already: of levels of pins, and of displays.
+    fn holds(&self, expect: &Expect) -> bool {
+        match expect {
+            Expect::Pin(wanted) => self.world.pin(wanted.pin) == Some(wanted.level),
+            Expect::Display(wanted) => {
+                let mut displays = self.world.displays();
+                displays.any(|(bus, address, picture)| wanted.is_met_by(bus, address, picture))
+            }
+            _ => false,
+        }
     }
 
     /// The next thing that is seen; `None` at `until`.
@@ -194,10 +230,15 @@ impl Runner<'_> {
             if self.world.now() >= until {
                 return Ok(None);
             }
+            let limit = self.script.application.time_limit.map(|limit| limit.0);
+            if let Some(limit) = limit.filter(|limit| self.world.now() >= *limit) {
+                let what = format!("the script is not over within its time-limit of {}", duration(limit));
+                return Err(self.failed(what, None));
+            }
             if self.progress.is_stopped() {
                 return Err(Stop::ByUser);
             }
-            self.world.advance(until);
+            self.world.advance(limit.map_or(until, |limit| limit.min(until)));
         }
     }
 
@@ -235,12 +276,17 @@ impl Runner<'_> {
             Action::RestoreLink => self.world.restore_link(),
             Action::StopBroker => self.world.stop_broker(),
             Action::StartBroker => self.world.start_broker(),
-            Action::Publish(publish) => {
-                self.world.publish(&publish.topic, &publish.payload, publish.qos, publish.retain);
-            }
+            Action::PowerOff => self.world.power_off(),
+            Action::PowerOn => self.world.power_on(),
+            Action::Publish(publish) => self.world.publish(&publish),
             Action::Input(input) => self.world.input(input.input()),
-            Action::Config(values) => self.world.set_config(&values),
+            Action::Config(values) => self.world.set_values(true, false, &values),
+            Action::Secrets(values) => self.world.set_values(true, true, &values),
+            Action::AccountConfig(values) => self.world.set_values(false, false, &values),
+            Action::AccountSecrets(values) => self.world.set_values(false, true, &values),
             Action::Http(answer) => self.world.set_answer(answer),
+            Action::Broker(requirements) => self.world.require(&requirements),
+            Action::Link(quality) => self.world.set_pace(&quality),
         }
         Ok(())
     }

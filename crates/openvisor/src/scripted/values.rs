@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use device::events::Picture;
 use device::pin::Pin;
 use device::stimulus::{self, Stimulus};
 use device::wiring::Attachment;
@@ -13,7 +14,7 @@ use serde::Deserialize;
 const MAX_DURATION: Duration = Duration::from_hours(24);
 
 /// A duration, such as `2s`, `250ms`, `10us` or `1.5m`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct Span(pub(crate) Duration);
 
@@ -81,6 +82,11 @@ impl InputText {
         stimulus::check(std::slice::from_ref(&self.stimulus), attachments).map_err(|error| error.0)
     }
 
+    /// Whether a device that is switched off loses it.
+    pub(crate) fn needs_power(&self) -> bool {
+        matches!(self.stimulus.input, device::Input::Serial { .. })
+    }
+
     pub(crate) fn input(&self) -> device::Input<'static> {
         self.stimulus.input.clone()
     }
@@ -132,6 +138,100 @@ impl TryFrom<String> for PinLevel {
 impl fmt::Display for PinLevel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}={}", self.pin, u8::from(self.level))
+    }
+}
+
+/// A serial port, such as `2` or `lp1`.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "PortText")]
+pub(crate) struct SerialPort(pub(crate) u8);
+
+/// A port as a number or as a name.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum PortText {
+    Number(u8),
+    Name(String),
+}
+
+impl TryFrom<PortText> for SerialPort {
+    type Error = String;
+
+    fn try_from(text: PortText) -> Result<Self, String> {
+        let name = match text {
+            PortText::Number(number) => number.to_string(),
+            PortText::Name(name) => name,
+        };
+        let port = device::serial::port_named(&name).map(Self);
+        port.ok_or_else(|| format!("{name:?} is not a serial port; there are 1 to 5 and \"lp1\""))
+    }
+}
+
+impl fmt::Display for SerialPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&device::serial::port_name(self.0))
+    }
+}
+
+/// Where a display is, such as `1@0x70`: its I2C bus and its address there.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct DisplayAt {
+    pub(crate) bus: u8,
+    pub(crate) address: u8,
+}
+
+impl TryFrom<String> for DisplayAt {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let parse = || {
+            let (bus, address) = text.split_once('@')?;
+            let address = u8::from_str_radix(address.strip_prefix("0x")?, 16).ok()?;
+            Some(Self { bus: bus.parse().ok()?, address })
+        };
+        parse().ok_or_else(|| format!("{text:?} is not BUS@ADDRESS, such as \"1@0x70\""))
+    }
+}
+
+impl fmt::Display for DisplayAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{:#04x}", self.bus, self.address)
+    }
+}
+
+/// What a matrix of 8 by 8 shows: a text for each row, `#` for what is lit and `.` for what is not.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Vec<String>")]
+pub(crate) struct Rows([u8; 8]);
+
+impl Rows {
+    pub(crate) fn is_shown_by(self, picture: &Picture) -> bool {
+        self.0.iter().enumerate().all(|(row, lit)| picture.rows[2 * row] == *lit)
+    }
+}
+
+impl TryFrom<Vec<String>> for Rows {
+    type Error = String;
+
+    fn try_from(texts: Vec<String>) -> Result<Self, String> {
+        let row = |text: &String| {
+            let is_valid = text.len() == 8 && text.bytes().all(|byte| matches!(byte, b'#' | b'.'));
+            let bits = text.bytes().enumerate().map(|(column, byte)| u8::from(byte == b'#') << column);
+            is_valid.then(|| bits.sum())
+        };
+        let rows: Option<Vec<u8>> = texts.iter().map(row).collect();
+        let rows = rows.and_then(|rows| rows.try_into().ok()).map(Self);
+        rows.ok_or_else(|| "rows are 8 texts of 8 characters, # for what is lit and . for what is not".into())
+    }
+}
+
+impl fmt::Display for Rows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().enumerate().try_for_each(|(row, lit)| {
+            let dots: String = (0..8).map(|column| if lit >> column & 1 == 1 { '#' } else { '.' }).collect();
+            write!(f, "{}{dots}", if row == 0 { "" } else { "/" })
+        })
     }
 }
 

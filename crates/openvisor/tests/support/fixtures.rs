@@ -184,7 +184,7 @@ pub(crate) fn https_server(folder: &Path) -> u16 {
 
 /// `server.pem` and `server.key` for 127.0.0.1, `broker.example` and `example.com`, and their authority: `ca.pem`, and
 /// `ca.hex`, DER in hexadecimal.
-fn make_certificates(folder: &Path) {
+pub(crate) fn make_certificates(folder: &Path) {
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
     let authority_key = KeyPair::generate().unwrap();
     let mut authority = CertificateParams::new([]).unwrap();

@@ -53,12 +53,18 @@ A complete script, thermostat.toml, for an image thermostat.elf beside it:
   expect = { publish = { topic = 'home/#', payload = 'online' } }
   within = '1m'
 
-do:      'cut-link' 'restore-link' 'stop-broker' 'start-broker', { publish = {topic, payload, qos, retain} },
-         { input = 'PC13=0' } (or serial:2=text\\n, i2c:1@0x18:temperature=30), { config = {KEY = 'VALUE'} },
-         { http = {url, method, status, headers, body} }
+do:      'cut-link' 'restore-link' 'stop-broker' 'start-broker' 'power-off' 'power-on',
+         { link = {delay, bytes-per-second} }, { broker = {refuse, username, password, tls} },
+         { publish = {topic, payload, qos, retain} }, { config = {KEY = 'VALUE'} }, { secrets = ... },
+         { input = 'PC13=0' } (or serial:2=text\\n, i2c:1@0x18:temperature=30),
+         { http = {url, method, status, headers, body, delay, fail} }
 expect:  { log = REGEX }, { publish = {topic, payload = REGEX, qos, retain} }, { subscribe = FILTER },
-         { http = {method, url = REGEX, body = REGEX} }, { pin = 'PA5=1' }, { crash = REGEX }, { link = 'up' }
-when:    at = TIME, wait = TIME, after = REGEX (when a log line has it)
+         { http = {method, url = REGEX, body = REGEX} }, { pin = 'PA5=1' }, { link = 'up' },
+         { serial = {port, line = REGEX} }, { display = {at, digits, rows} }, { crash = REGEX },
+         { start = REGEX }, { event = REGEX } (any line of --verbose);
+         expect-all = [ ... ], expect-not = [ ... ]
+bytes:   text, hex = '01 ff', or json = { ... }, of which a part is expected
+when:    at = TIME, wait = TIME, after = REGEX (when a log line has it); repeat = N
 
 A crash that no step expects fails the test, unless [application] has allow-crashes = true.
 

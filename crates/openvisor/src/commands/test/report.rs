@@ -120,6 +120,9 @@ impl Report {
         }
         let first = self.scripts.iter().find_map(|(name, ending)| Some((name, failure(ending)?)));
         let Some((script, step)) = first else { return Ok(()) };
+        if self.scripts.iter().any(|(_, ending)| ending.was_stopped) {
+            return Err(Failure::failed(format!("interrupted in {script}: {}", step.title)));
+        }
         let others = if failed > 1 { format!(", and {} more", failed - 1) } else { String::new() };
         Err(Failure::failed(format!("{script}: {} failed{others}", step.title)))
     }
