@@ -51,6 +51,7 @@ const STEPS: &[Step] = &[
     step("tests", "every test, each with a time limit (--quick: those that start no program)", tests::run)
         .quick(tests::run_quick),
     step("book", "the book of docs/ builds without warnings, its links lead somewhere", book),
+    step("action", "the GitHub action builds openvisor and tests a sample with it", lints::action),
     step("docs", "documentation builds without warnings, its examples run", lints::docs),
 ];
 

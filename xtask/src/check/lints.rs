@@ -45,6 +45,12 @@ fn rust_sdk_cargo() -> Command {
     command
 }
 
+/// The GitHub action's steps, the build included, run as on a runner.
+pub(super) fn action() -> Outcome {
+    let arguments = ["test", "--workspace", "--test", "action", "--locked", "--quiet", "--", "--ignored"];
+    run(cargo().args(arguments), BUILD_LIMIT)
+}
+
 /// Documentation has no broken link, and its examples compile and run.
 pub(super) fn docs() -> Outcome {
     let arguments = ["doc", "--workspace", "--no-deps", "--locked", "--quiet"];
