@@ -1,5 +1,5 @@
 //! Interrupt lines that stay pending and are not enabled. An application that forgets `NVIC_ISER` waits forever, and
-//! nothing else tells it why.
+//! nothing else shows why.
 
 use armv8m::Cycles;
 
@@ -47,7 +47,7 @@ impl UnservedLines {
         }
     }
 
-    /// The cycle at which the next line is to be looked at.
+    /// The cycle at which the next line is due.
     pub(crate) fn next_timeout(&self) -> Option<Cycles> {
         self.waiting.first().map(|(_, since)| since.saturating_add(LIMIT))
     }

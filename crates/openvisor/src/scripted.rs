@@ -4,10 +4,11 @@
 //!
 //! - `format.rs`: what a script says. `environment.rs`: what surrounds the device in it. `values.rs`, `content.rs`: the
 //!   texts and bytes in it that have a form of their own.
-//! - `plan.rs`: its steps in the order in which they are executed. `mistakes.rs`: what is wrong in it, and what was meant.
+//! - `plan.rs`: its steps in the order in which they are executed. `mistakes.rs`: what is wrong in it, and what was
+//!   meant.
 //! - `world.rs`: device, relay and broker joined. `deliveries.rs`: what is on its way between them.
-//! - `action.rs`: what happens to it. `observation.rs`: what can be seen of it. `expectation.rs`: whether that is what a
-//!   step expects.
+//! - `action.rs`: what happens to it. `observation.rs`: what can be seen of it. `expectation.rs`: whether that is what
+//!   a step expects.
 //! - `steps.rs`: runs the steps of a script in order.
 
 mod action;

@@ -122,7 +122,8 @@ impl State {
             Action::PowerOff => changed(&mut self.is_off, true, "the device is already switched off"),
             Action::PowerOn => changed(&mut self.is_off, false, "the device is already switched on"),
             Action::Publish(_) if !self.is_broker_running => {
-                Err("do: nobody can publish while the broker does not run; 'start-broker' comes first".into())
+                Err("do: no client can publish while the broker does not run; 'start-broker' comes first"
+                    .into())
             }
             Action::Input(input) if self.is_off && input.needs_power() => {
                 Err("do: the device is switched off, and nothing receives this before 'power-on'".into())

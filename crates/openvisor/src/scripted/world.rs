@@ -1,6 +1,7 @@
 //! Device, relay, broker, web server and store, joined in one process and in the device's time.
 //!
-//! - `link.rs`: the connection between device and cloud. `relayed.rs`: what the relay asks for. `broker.rs`: the broker.
+//! - `link.rs`: the connection between device and cloud. `relayed.rs`: what the relay asks for.
+//!   `broker.rs`: the broker.
 
 mod broker;
 mod link;
