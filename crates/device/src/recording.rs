@@ -84,8 +84,8 @@ impl EventDigest {
                     self.0.update(&[b'S', *port, *byte]);
                 }
             }
-            // Whether and how these are reported depends on the options of a run, on whether symbols are known, and on the
-            // program's version.
+            // Whether and how these are reported depends on the options of a run, on whether symbols are known, and on
+            // the program's version.
             DeviceEvent::Called { .. }
             | DeviceEvent::Crashed(_)
             | DeviceEvent::CallRefused(_)
