@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use armv8m::Cycles;
 
-use crate::memory_map::CLOCK_HZ;
+use crate::memory_map::{CLOCK_HZ, CYCLES_PER_MICRO};
 
 /// Most cycles the guest may be behind. Beyond that, its time stops for the rest, as if the device had been
 /// stopped, rather than race to catch up.
@@ -180,8 +180,8 @@ pub struct Pace(f64);
 impl Pace {
     /// The pace of a guest that took `wall` for `cycles`; none for no time.
     pub fn of(cycles: Cycles, wall: Duration) -> Option<Self> {
-        let guest = cycles as f64 / f64::from(CLOCK_HZ);
-        (!wall.is_zero()).then(|| Self(guest / wall.as_secs_f64()))
+        let guest = Duration::from_micros(cycles / CYCLES_PER_MICRO);
+        (!wall.is_zero()).then(|| Self(guest.as_secs_f64() / wall.as_secs_f64()))
     }
 
     /// Whether it is clearly less than `scale` demands.

@@ -88,10 +88,8 @@ pub(super) struct Debugger {
     is_in_call: bool,
     mode: RunMode,
     stop: Option<StopReason>,
-    /// The current run is a single instruction.
-    single: bool,
-    /// The instructions executed, and the program counter, when it began.
-    single_from: (u64, u32),
+    /// The current run is a single instruction: how many were executed, and the program counter, when it began.
+    single: Option<(u64, u32)>,
     /// The application's names.
     symbols: Option<Symbols>,
     /// The last crash of the application.
@@ -253,9 +251,9 @@ impl Machine {
     /// Whether the next run is a single instruction. Pending interrupts are handled first, and at full speed: a step
     /// would otherwise lead into a handler, or delay interrupts for as long as the user steps.
     pub(super) fn begins_step(&mut self) -> bool {
-        self.debugger.single = self.should_step();
-        self.debugger.single_from = self.progress();
-        self.debugger.single
+        let steps = self.should_step();
+        self.debugger.single = steps.then(|| self.progress());
+        steps
     }
 
     fn should_step(&mut self) -> bool {
@@ -278,15 +276,13 @@ impl Machine {
 
     /// The run is over: a step that is complete halts the application.
     pub(super) fn end_step(&mut self) {
-        if !std::mem::take(&mut self.debugger.single) {
-            return;
-        }
+        let Some(began) = self.debugger.single.take() else { return };
         if self.is_call_pending() {
             self.debugger.is_in_call = self.debugger.is_passive;
             return;
         }
         // A passive debugger does not wake an application that waits: the step is that of the instruction after it.
-        if !self.debugger.is_passive || self.progress() != self.debugger.single_from {
+        if !self.debugger.is_passive || self.progress() != began {
             self.complete_step();
         }
     }
@@ -345,7 +341,7 @@ impl Machine {
 
     /// Halts at a breakpoint at a call's entry. Returns whether it did.
     pub(super) fn stops_at_call(&mut self, address: u32) -> bool {
-        let stops = !self.debugger.single && self.cpu.has_breakpoint(address);
+        let stops = self.debugger.single.is_none() && self.cpu.has_breakpoint(address);
         if stops {
             self.on_halt(HaltCause::Breakpoint);
         }

@@ -96,7 +96,7 @@ impl Verdict {
             DeviceEvent::Crashed(crash) if self.crashes == 1 => self.first_report = crash.lines(),
             DeviceEvent::Serial { bytes, .. } => self.observe_line(&String::from_utf8_lossy(bytes)),
             DeviceEvent::TestLog { text } | DeviceEvent::Logged { text } => {
-                self.observe_line(&String::from_utf8_lossy(text))
+                self.observe_line(&String::from_utf8_lossy(text));
             }
             DeviceEvent::TestingComplete { status } => self.test_status = Some(*status),
             DeviceEvent::EndReached => self.has_reached_end = true,

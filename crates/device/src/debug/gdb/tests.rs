@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use super::registers::WORDS;
 use super::*;
+use crate::debug::Debugging;
 use crate::machine::{Input, Machine};
 use crate::recording::tests as recordings;
-use crate::recording::{Ending, Recorder};
+use crate::recording::{Ending, Recorder, Replay, Turn};
 use crate::testing::{CODE, Program, b_self, ldr, mov32, movs, str_, wfi};
 use crate::waker::Waker;
 
@@ -733,6 +734,86 @@ fn the_application_sees_the_debugger_in_dhcsr() {
     bench.machine.control(DebuggerInput::Resume);
     bench.machine.run(1000);
     assert_eq!(bench.machine.machine().register(armv8m::Register::R(3)), 0);
+}
+
+/// A debugger of a replay, which it changes nothing in. Packets go through the socket, as a debugger's do.
+struct ReplayBench {
+    replay: Replay,
+    writer: TcpStream,
+    read: Vec<u8>,
+}
+
+impl ReplayBench {
+    fn new(recording: Vec<u8>, program: &Program) -> Self {
+        let image = program.image();
+        let from = Box::new(std::io::Cursor::new(recording));
+        let mut replay = Replay::from(from, &image, Vec::new(), false).expect("a recording");
+        let server = Server::bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+        let writer = TcpStream::connect(server.address()).expect("connected");
+        writer.set_nonblocking(true).expect("set");
+        replay.debug(Debugging { gdb: Some(server), ..Debugging::default() }).expect("started");
+        Self { replay, writer, read: Vec::new() }
+    }
+
+    fn ask(&mut self, packet: &str) -> String {
+        self.writer.write_all(&framed(packet.as_bytes())).expect("sent");
+        let began = Instant::now();
+        while whole(&self.read).is_none() {
+            assert!(began.elapsed() < PATIENCE, "{packet}: timed out");
+            assert!(matches!(self.replay.turn(), Turn::Going), "{packet}: it ended under the debugger");
+            let mut chunk = [0; 4096];
+            if let Ok(length) = self.writer.read(&mut chunk) {
+                self.read.extend(&chunk[..length]);
+            }
+        }
+        let packet: Vec<u8> = self.read.drain(..whole(&self.read).expect("whole")).collect();
+        self.writer.write_all(b"+").expect("sent");
+        let packet = String::from_utf8(packet).expect("text");
+        let body = packet.trim_start_matches(['+', '-']).trim_start_matches('$');
+        expanded(&body[..body.len() - 3])
+    }
+}
+
+/// Shows D340.
+#[test]
+fn a_debugger_of_a_replay_stops_looks_and_is_refused_and_the_replay_is_exact() {
+    let program = ending_in(&[0x3201, 0x3201, 0x6801]); // adds r2, #1, twice; ldr r1, [r0]
+    let tape = recordings::Tape::default();
+    let mut recorder = Recorder::to(Box::new(tape.clone()));
+    recorder.begin(&recordings::header(&program)).expect("written");
+    let mut machine = RecordedMachine::new(recordings::machine(&program), Some(recorder));
+    machine.run(10_000);
+    machine.end();
+    let adds = CODE + 10;
+    let mut bench = ReplayBench::new(tape.bytes(), &program);
+    assert!(bench.ask("?").starts_with("T05"), "it waits before the first instruction");
+    assert_eq!(bench.ask("pf"), format!("{:08x}", CODE.swap_bytes()));
+    assert_eq!(bench.ask(&format!("Z1,{adds:x},2")), "OK");
+    assert_eq!(bench.ask("vCont;c"), "T05thread:01;hwbreak:;");
+    assert_eq!(bench.ask("vCont;s"), "S05");
+    assert_eq!(bench.ask("p2"), "01000000");
+    for packet in [
+        format!("M{WORD:x},1:00"),
+        "P2=05000000".to_owned(),
+        "vRun;".to_owned(),
+        "vFlashErase:8000000,8".to_owned(),
+    ] {
+        let reply = bench.ask(&packet);
+        assert!(reply.starts_with("E.this is a replay: "), "{packet}: {reply}");
+    }
+    assert_eq!(bench.replay.take_refusal(), Some("this is a replay: no other image can be loaded"));
+    assert_eq!(bench.ask("vCont;c"), "S0a", "the fault is a bus error");
+    assert_eq!(bench.ask("p2"), "02000000");
+    for _ in 0..2 {
+        assert_eq!(bench.ask("vCont;c"), "T05thread:01;replaylog:end;");
+    }
+    bench.writer.write_all(&framed(b"D")).expect("sent");
+    let ending = loop {
+        if let Turn::Ended(ending) = bench.replay.turn() {
+            break ending;
+        }
+    };
+    assert!(matches!(ending, Ending::Exact { is_whole: true, .. }), "{ending:?}");
 }
 
 /// Shows D134.
