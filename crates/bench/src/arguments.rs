@@ -7,11 +7,11 @@ use crate::scale::{FULL, QUICK, Scale};
 /// Printed for invalid arguments.
 pub(crate) const USAGE: &str = "\
 usage: cargo xtask bench [--quick] [--json] [--only GROUP]... [--idle] | --coremark ELF
-groups: processor, publishing, crowd, misbehaving, idle-devices, fleet, logs; --idle is --only idle-devices";
+groups: processor, publishing, crowd, misbehaving, idle-devices, fleet, logs, trace; --idle is --only idle-devices";
 
 /// The groups of measurements.
-pub(crate) const GROUPS: [&str; 7] =
-    ["processor", "publishing", "crowd", "misbehaving", IDLE, "fleet", "logs"];
+pub(crate) const GROUPS: [&str; 8] =
+    ["processor", "publishing", "crowd", "misbehaving", IDLE, "fleet", "logs", "trace"];
 
 /// The group of idle devices.
 pub(crate) const IDLE: &str = "idle-devices";

@@ -29,6 +29,7 @@ mod statistics;
 mod table;
 mod target;
 mod test_cloud;
+mod traces;
 
 use std::process::ExitCode;
 
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
     match arguments.split_first() {
         Some((first, rest)) if first == idle::ARGUMENT => end(idle::run_devices(rest)),
         Some((first, rest)) if first == fleet::ARGUMENT => end(fleet::run_cloud(rest)),
+        Some((first, rest)) if first == traces::ARGUMENT => end(traces::run_polling(rest)),
         _ => run(arguments.into_iter()),
     }
 }
@@ -137,6 +139,10 @@ fn measure_all(arguments: &Arguments) -> Vec<GroupResult> {
     run_group("logs", &|| {
         let (section, target) = logs::measure(scale)?;
         Ok(Measurements { sections: vec![section], targets: vec![target] })
+    });
+    run_group("trace", &|| {
+        let (section, targets) = traces::measure(scale)?;
+        Ok(Measurements { sections: vec![section], targets })
     });
     outcomes
 }

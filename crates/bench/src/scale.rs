@@ -21,6 +21,8 @@ pub(crate) struct Scale {
     pub counted: u32,
     /// Iterations of the processor's loops.
     pub loop_iterations: u32,
+    /// Milliseconds of its own time that an application polls, with a trace and without.
+    pub polling_milliseconds: u32,
     /// Seconds of a round of log lines.
     pub log_seconds: u64,
     /// Seconds for which idle devices are observed.
@@ -43,6 +45,7 @@ pub(crate) const FULL: Scale = Scale {
     qos0: 24_000,
     counted: 500,
     loop_iterations: 20_000_000,
+    polling_milliseconds: 5_000,
     log_seconds: 3,
     idle_seconds: 10,
     crowd: 100,
@@ -59,6 +62,7 @@ pub(crate) const QUICK: Scale = Scale {
     qos0: 4000,
     counted: 100,
     loop_iterations: 2_000_000,
+    polling_milliseconds: 1_000,
     log_seconds: 1,
     idle_seconds: 2,
     crowd: 20,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use cloud::{Cloud, Config, DeviceId, Scope};
+use device::debug::Debugging;
 use device::identity::Identity;
 use device::image::Image;
 use device::transport::Address;
@@ -190,9 +191,20 @@ pub(crate) fn image(waits: WaitMode) -> Result<Image, Error> {
 
 /// Starts a device with the identity in `folder` and the application in `image`.
 pub(crate) fn start_device(folder: &Path, image: &Image, cloud: SocketAddr) -> Result<Device, Error> {
+    start_device_with(folder, image, cloud, Debugging::default())
+}
+
+/// The same with a trace, or whatever else shows what it does.
+pub(crate) fn start_device_with(
+    folder: &Path,
+    image: &Image,
+    cloud: SocketAddr,
+    debugging: Debugging,
+) -> Result<Device, Error> {
     let identity = Identity::load(folder).map_err(|error| error.to_string())?;
     let address = Address::parse(&cloud.to_string())?;
-    Ok(Device::start(Options::new(address, identity, image.clone()), |_| {})?)
+    let options = Options { debugging, ..Options::new(address, identity, image.clone()) };
+    Ok(Device::start(options, |_| {})?)
 }
 
 /// The part of a measurement's span in which only the measured work is on the wire: the log lines around it are a pause

@@ -386,7 +386,7 @@ impl Machine {
 
 /// The number of arguments of a call that changes nothing but its out-parameters; `None` for every other call. Reads
 /// change nothing where there is no item.
-fn query_arguments(call: Call) -> Option<usize> {
+pub(super) fn query_arguments(call: Call) -> Option<usize> {
     let asks = matches!(
         call,
         Call::NoOp
@@ -410,7 +410,7 @@ fn query_arguments(call: Call) -> Option<usize> {
 
 /// Whether a call consumes an item that has arrived, and changes nothing while it returns `RESPONSENOTPRESENT`: a read
 /// that fails leaves everything as it was (D04).
-fn is_read(call: Call) -> bool {
+pub(super) fn is_read(call: Call) -> bool {
     matches!(
         call,
         Call::ReadHttpResponseData

@@ -1,11 +1,12 @@
 //! The machine's part of a trace: what happened when, in guest time.
 
-use abi::Call;
-use armv8m::{Cycles, ExceptionEvent};
+use abi::{Call, Status};
+use armv8m::{Cpu, Cycles, ExceptionEvent};
 
+use super::polling::{is_read, query_arguments};
 use super::{Machine, StopReason};
 use crate::debug::trace::decode;
-use crate::debug::trace::{Entry, Fields, Lane, Tracer, What};
+use crate::debug::trace::{CallEntry, Entry, Fields, Lane, Part, Tracer, What};
 use crate::events::DeviceEvent;
 use crate::port::Post;
 
@@ -13,7 +14,10 @@ use crate::port::Post;
 #[derive(Debug)]
 pub(super) struct Tracing {
     tracer: Tracer,
+    /// A call that has not returned.
     call: Option<Begun>,
+    /// What was captured of memory for that call; kept for its memory.
+    captured: Vec<u8>,
 }
 
 /// A call that has not returned.
@@ -22,60 +26,52 @@ struct Begun {
     at: Cycles,
     call: Call,
     registers: [u32; 4],
-    arguments: Fields,
+    argument_bytes: usize,
+    /// Its beginning is in the trace already, because something else has happened since.
+    is_written: bool,
 }
 
 impl Machine {
     /// Traces everything from now on.
     pub fn trace_to(&mut self, tracer: Tracer) {
-        self.cpu.record_exceptions(true);
-        self.posts = Some(Vec::new());
-        self.tracing = Some(Box::new(Tracing { tracer, call: None }));
+        self.cpu.record_exceptions(tracer.shows(Lane::Interrupts));
+        self.posts = tracer.shows(Lane::Kernel).then(Vec::new);
+        self.tracing = Some(Box::new(Tracing { tracer, call: None, captured: Vec::new() }));
         self.trace_events();
     }
 
     /// A call is about to be executed.
     pub(super) fn trace_call(&mut self, slot: u32, registers: [u32; 4]) {
+        if self.tracing.is_none() {
+            return;
+        }
         // First, so that the entries are in the order of time.
         self.trace_exceptions();
-        let (Some(tracing), Some(call)) = (&mut self.tracing, Call::from_slot(slot)) else { return };
-        let memory = |address: u32, into: &mut [u8]| self.cpu.read_memory(address, into);
-        let arguments = decode::arguments(call, registers, &memory);
-        tracing.call = Some(Begun { at: self.cpu.cycles(), call, registers, arguments });
+        // A restart may have ended the last one.
+        self.trace_return(None);
+        let Some(tracing) = &mut self.tracing else { return };
+        let Some(call) = Call::from_slot(slot).filter(|call| tracing.tracer.shows_call(*call)) else {
+            return;
+        };
+        tracing.begin(call, registers, &self.cpu);
     }
 
     /// The call returns with `status`, or does not return.
-    pub(super) fn trace_return(&mut self, status: Option<abi::Status>) {
-        let Some(tracing) = &mut self.tracing else { return };
-        let Some(begun) = tracing.call.take() else { return };
-        let memory = |address: u32, into: &mut [u8]| self.cpu.read_memory(address, into);
-        // Only a call that was accepted has written results; otherwise old memory would be shown.
-        let okay = status == Some(abi::Status::Okay);
-        let results =
-            if okay { decode::results(begun.call, begun.registers, &memory) } else { Fields::new() };
-        let what = What::Call {
-            name: begun.call.name(),
-            arguments: begun.arguments,
-            status: status.map(|status| status.name().trim_start_matches("MV_STATUS_")),
-            results,
-            cycles: self.cpu.cycles() - begun.at,
-        };
-        tracing.tracer.put(Entry { at: begun.at, lane: Lane::Application, what });
+    pub(super) fn trace_return(&mut self, status: Option<Status>) {
+        if let Some(tracing) = &mut self.tracing {
+            tracing.end(status, &self.cpu);
+        }
     }
 
     /// Exceptions since the last time, and what the kernel posted.
     pub(super) fn trace_exceptions(&mut self) {
-        let Some(tracing) = &self.tracing else { return };
+        let Some(tracing) = &mut self.tracing else { return };
         for ExceptionEvent { cycle, number, entered } in self.cpu.take_exception_events() {
-            let name = exception(number);
-            let what = if entered { What::Entered(name) } else { What::Left(name) };
-            tracing.tracer.put(Entry { at: cycle, lane: Lane::Interrupts, what });
+            tracing.put(Entry { at: cycle, what: What::Exception { number, entered } });
         }
-        for Post { irq, record } in self.posts.as_mut().map(std::mem::take).unwrap_or_default() {
-            let mut fields = vec![("line", irq.to_string())];
-            fields.extend(decode::record(&record));
-            let what = What::Mark { name: "notification".into(), fields };
-            tracing.tracer.put(Entry { at: self.cpu.cycles(), lane: Lane::Kernel, what });
+        let Some(posts) = self.posts.as_mut().filter(|posts| !posts.is_empty()) else { return };
+        for Post { irq, record } in posts.drain(..) {
+            tracing.put(Entry { at: self.cpu.cycles(), what: What::Notification { irq, record } });
         }
     }
 
@@ -85,18 +81,18 @@ impl Machine {
             return;
         }
         self.trace_exceptions();
+        let Some(tracing) = &mut self.tracing else { return };
         let at = self.cpu.cycles();
-        let marks: Vec<_> = self.observer.untraced().filter_map(mark).collect();
-        let Some(tracing) = &self.tracing else { return };
-        for (lane, name, fields) in marks {
-            tracing.tracer.put(Entry { at, lane, what: What::Mark { name, fields } });
+        for (lane, name, fields) in self.observer.untraced().filter_map(mark) {
+            tracing.put_mark(at, lane, name, fields);
         }
+        tracing.tracer.pass_time(at);
     }
 
     /// The debugger has halted the application.
     pub(super) fn trace_stop(&mut self, stop: &StopReason) {
         let at = self.cpu.cycles();
-        let Some(tracing) = &self.tracing else { return };
+        let Some(tracing) = &mut self.tracing else { return };
         let name = match stop {
             StopReason::Requested => "halted by the debugger",
             StopReason::Stepped => "step complete",
@@ -107,33 +103,70 @@ impl Machine {
             StopReason::Reset => "restarted by the debugger",
             StopReason::EndOfRecording => "end of the recording",
         };
-        let what = What::Mark { name: name.into(), fields: Vec::new() };
-        tracing.tracer.put(Entry { at, lane: Lane::Device, what });
+        tracing.put_mark(at, Lane::Device, name, Fields::new());
     }
 }
 
-/// An exception by its name.
-fn exception(number: u16) -> String {
-    let name = match number {
-        2 => "NMI",
-        3 => "HardFault",
-        4 => "MemManage",
-        5 => "BusFault",
-        6 => "UsageFault",
-        11 => "SVCall",
-        12 => "DebugMonitor",
-        14 => "PendSV",
-        15 => "SysTick",
-        external => return format!("interrupt {}", external.saturating_sub(16)),
-    };
-    name.into()
+impl Tracing {
+    fn begin(&mut self, call: Call, mut registers: [u32; 4], cpu: &Cpu) {
+        // Registers beyond the arguments may contain anything.
+        registers[call.parameters().len().min(4)..].fill(0);
+        self.captured.clear();
+        let memory = |address: u32, into: &mut [u8]| cpu.read_memory(address, into);
+        decode::capture_arguments(call, registers, &memory, &mut self.captured);
+        let (at, argument_bytes) = (cpu.cycles(), self.captured.len());
+        self.call = Some(Begun { at, call, registers, argument_bytes, is_written: false });
+    }
+
+    fn end(&mut self, status: Option<Status>, cpu: &Cpu) {
+        let Some(begun) = self.call.take() else { return };
+        // Only a call that was accepted has written results; otherwise old memory would be shown.
+        if status == Some(Status::Okay) {
+            let memory = |address: u32, into: &mut [u8]| cpu.read_memory(address, into);
+            decode::capture_results(begun.call, begun.registers, &memory, &mut self.captured);
+        }
+        let part = if begun.is_written { Part::End } else { Part::Whole };
+        let at = if begun.is_written { cpu.cycles() } else { begun.at };
+        let what = What::Call(begun.entry(part, status, cpu.cycles() - begun.at));
+        self.tracer.put(Entry { at, what }, &self.captured);
+    }
+
+    /// Adds an entry that is no call, after the beginning of one that has not returned.
+    fn put(&mut self, entry: Entry) {
+        if let Some(begun) = self.call.as_mut().filter(|begun| !begun.is_written && begun.at < entry.at) {
+            begun.is_written = true;
+            let what = What::Call(begun.entry(Part::Begin, None, 0));
+            self.tracer.put(Entry { at: begun.at, what }, &self.captured);
+        }
+        self.tracer.put(entry, &[]);
+    }
+
+    fn put_mark(&mut self, at: Cycles, lane: Lane, name: &'static str, fields: Fields) {
+        if self.tracer.shows(lane) {
+            self.put(Entry::mark(at, lane, name, fields));
+        }
+    }
+}
+
+impl Begun {
+    fn entry(&self, part: Part, status: Option<Status>, cycles: Cycles) -> CallEntry {
+        let Self { call, registers, argument_bytes, .. } = *self;
+        let is_query = status.is_some_and(|status| is_without_effect(call, status));
+        CallEntry { call, registers, status, part, is_query, cycles, argument_bytes }
+    }
+}
+
+/// Whether a call that returned `status` has changed nothing: it only queries, or it was refused.
+fn is_without_effect(call: Call, status: Status) -> bool {
+    let is_query = query_arguments(call).is_some() && !is_read(call);
+    status != Status::Okay || is_query || matches!(call, Call::PeriphPeek32 | Call::ReadChannel)
 }
 
 /// The mark of an event; none for what the trace has otherwise.
-fn mark(event: &DeviceEvent) -> Option<(Lane, String, Fields)> {
+fn mark(event: &DeviceEvent) -> Option<(Lane, &'static str, Fields)> {
     use DeviceEvent as E;
     let field = |name, value: &dyn ToString| vec![(name, value.to_string())];
-    let named = |lane, name: &str, fields| Some((lane, name.to_owned(), fields));
+    let named = |lane, name, fields| Some((lane, name, fields));
     match event {
         E::LinkConnecting => named(Lane::Link, "connecting", vec![]),
         E::LinkUp => named(Lane::Link, "up", vec![]),

@@ -24,18 +24,20 @@ pub(crate) fn open(options: &DebuggingOptions, image: Option<&Path>) -> Result<D
         Some(file) => Some(load_symbols(file)?),
         None => image.and_then(Symbols::load),
     };
-    let tracer = start_tracer(&options.trace, options.trace_format)?;
+    let tracer = start_tracer(options)?;
     Ok(Debugging { gdb, wait: options.gdb_wait, symbols, tracer })
 }
 
-fn start_tracer(files: &[PathBuf], format: Option<TraceFormat>) -> Result<Option<Tracer>, Failure> {
-    if files.is_empty() {
+fn start_tracer(options: &DebuggingOptions) -> Result<Option<Tracer>, Failure> {
+    if options.trace.is_empty() {
         return Ok(None);
     }
-    let outputs = files.iter().map(|file| trace_output(file, format)).collect::<Result<_, _>>()?;
+    let output = |file: &PathBuf| trace_output(file, options.trace_format);
+    let outputs = options.trace.iter().map(output).collect::<Result<_, _>>()?;
     let tracer = Tracer::start(outputs)
-        .map_err(|error| Failure::environment(format!("cannot start the trace: {error}")))?;
-    Ok(Some(tracer))
+        .map_err(|error| Failure::environment(format!("cannot start the trace: {error}")))?
+        .only(options.trace_filter());
+    Ok(Some(if options.trace_all { tracer.unfolded() } else { tracer }))
 }
 
 fn trace_output(file: &Path, format: Option<TraceFormat>) -> Result<TraceSink, Failure> {

@@ -2,18 +2,29 @@
 //!
 //! Nothing that is secret is shown: of user names, passwords, private keys, wills and the values of settings only the
 //! length, of a URL neither user nor query ([`text::redacted_url`]), of a header of HTTP only its name.
+//!
+//! What is read of the application's memory for this can be captured without making text of it, which the device's
+//! thread does, and be decoded later, which the thread that writes does: the same code walks through memory in both.
 
-use abi::layouts::{self, Layout, Member};
-use abi::{Call, Parameter};
+mod types;
+
+use std::cell::{Cell, RefCell};
+use std::fmt::{self, Write as _};
+
+use abi::Call;
+use abi::layouts::Enumeration;
+use types::{Field, Kind, Pointer, Scalar, Shape, Shown, Style, Tables, Target, Type};
 
 use super::Fields;
 
 /// Characters shown of a text.
 const MAX_CHARACTERS: usize = 64;
 /// Bytes read of a text: enough for this many characters.
-const MAX_READ: u32 = 4 * MAX_CHARACTERS as u32;
+const MAX_READ: usize = 4 * MAX_CHARACTERS;
 /// Bytes of the longest address that is read; of a longer one the length is shown.
 const MAX_ADDRESS: u32 = 8192;
+/// Bytes of the largest structure.
+const MAX_STRUCTURE: usize = 64;
 /// Elements shown of an array.
 const MAX_ELEMENTS: u32 = 4;
 /// Structures within structures that are followed.
@@ -33,37 +44,86 @@ pub(super) const SECRET: [(&str, &str); 7] = [
     ("MvConfigResponseReadItemParams", "buf"),
 ];
 
-/// Numbers shown in hexadecimal.
-const ADDRESSES: [&str; 3] = ["reg", "mask", "xorvalue"];
-
 /// Reads application memory; false if it is not there.
 pub type Memory<'a> = &'a dyn Fn(u32, &mut [u8]) -> bool;
 
 /// What is passed to a call.
 pub fn arguments(call: Call, registers: [u32; 4], memory: Memory<'_>) -> Fields {
-    let parameters = call.parameters();
-    let reader = Reader { memory, answered: false };
-    let field = |(index, parameter): (usize, &Parameter)| {
-        let following = parameters.get(index + 1).zip(registers.get(index + 1));
-        (parameter.name, reader.argument(parameter, registers[index & 3], following))
-    };
-    parameters.iter().enumerate().take(4).map(field).collect()
+    let mut fields = Fields::new();
+    Reader::<true>::new(memory, false).arguments(call, registers, &mut fields);
+    fields
 }
 
 /// What a call that was answered has given back.
 pub fn results(call: Call, registers: [u32; 4], memory: Memory<'_>) -> Fields {
-    let reader = Reader { memory, answered: true };
-    let field =
-        |(parameter, value): (&Parameter, u32)| Some((parameter.name, reader.result(parameter, value)?));
-    call.parameters().iter().zip(registers).filter_map(field).collect()
+    let mut fields = Fields::new();
+    Reader::<true>::new(memory, true).results(call, registers, &mut fields);
+    fields
+}
+
+/// Appends to `to` what [`arguments`] reads of `memory`.
+pub(crate) fn capture_arguments(call: Call, registers: [u32; 4], memory: Memory<'_>, to: &mut Vec<u8>) {
+    capture(memory, to, |memory| {
+        Reader::<false>::new(memory, false).arguments(call, registers, &mut Fields::new());
+    });
+}
+
+/// Appends to `to` what [`results`] reads of `memory`.
+pub(crate) fn capture_results(call: Call, registers: [u32; 4], memory: Memory<'_>, to: &mut Vec<u8>) {
+    capture(memory, to, |memory| {
+        Reader::<false>::new(memory, true).results(call, registers, &mut Fields::new());
+    });
+}
+
+/// Calls `read` with `memory`, and appends each answer: whether the memory was there, and its bytes.
+fn capture(memory: Memory<'_>, to: &mut Vec<u8>, read: impl FnOnce(Memory<'_>)) {
+    let to = RefCell::new(to);
+    read(&|address, into| {
+        let is_there = memory(address, into);
+        let mut to = to.borrow_mut();
+        to.push(u8::from(is_there));
+        if is_there {
+            to.extend_from_slice(into);
+        }
+        is_there
+    });
+}
+
+/// [`arguments`] of captured memory.
+pub(crate) fn captured_arguments(call: Call, registers: [u32; 4], captured: &[u8]) -> Fields {
+    let rest = Cell::new(captured);
+    arguments(call, registers, &|_, into| replay(&rest, into))
+}
+
+/// [`results`] of captured memory.
+pub(crate) fn captured_results(call: Call, registers: [u32; 4], captured: &[u8]) -> Fields {
+    let rest = Cell::new(captured);
+    results(call, registers, &|_, into| replay(&rest, into))
+}
+
+/// The next answer that was captured. The same walk asks for the same lengths.
+fn replay(rest: &Cell<&[u8]>, into: &mut [u8]) -> bool {
+    let Some((1, bytes)) = rest.get().split_first() else {
+        rest.set(rest.get().get(1..).unwrap_or_default());
+        return false;
+    };
+    let Some((own, others)) = bytes.split_at_checked(into.len()) else { return false };
+    into.copy_from_slice(own);
+    rest.set(others);
+    true
 }
 
 /// A record of a notification centre.
 pub fn record(bytes: &[u8; 16]) -> Fields {
-    let reader = Reader { memory: &|_, _| false, answered: false };
-    let Some(layout) = layouts::layout("MvNotification") else { return Vec::new() };
-    let member = |member: &'static Member| (member.name, reader.member(layout, member, bytes, 0));
-    layout.members.iter().map(member).collect()
+    let tables = Tables::get();
+    let Type::Structure(place) = types::named("struct MvNotification") else { return Fields::new() };
+    let shape = tables.shape(place);
+    let mut reader = Reader::<true>::new(&|_, _| false, false);
+    let mut member = |field: &'static Field| {
+        reader.member(shape, field, bytes, 0);
+        (field.member.name, std::mem::take(&mut reader.out))
+    };
+    shape.members.iter().map(&mut member).collect()
 }
 
 /// A pointer's type: what it points to, and whether the call only reads there.
@@ -75,200 +135,254 @@ pub(crate) fn pointed(type_name: &str) -> Option<(&str, bool)> {
     })
 }
 
-struct Reader<'a> {
+/// Walks through what a call's arguments lead to, and shows it if `TEXT` is true.
+struct Reader<'a, const TEXT: bool> {
     memory: Memory<'a>,
+    tables: &'static Tables,
     /// The call was answered: pointers lead to what it wrote.
     answered: bool,
+    /// What was shown.
+    out: String,
 }
 
-impl Reader<'_> {
-    fn argument(&self, parameter: &Parameter, value: u32, following: Option<(&Parameter, &u32)>) -> String {
-        let Some((target, constant)) = pointed(parameter.type_name) else {
-            let is_address = ADDRESSES.contains(&parameter.name);
-            let type_name = if is_address { "address" } else { parameter.type_name };
-            return scalar(type_name, &value.to_le_bytes());
-        };
-        if value == 0 {
-            return "NULL".into();
-        }
-        match (target, constant, following) {
-            ("uint8_t", true, Some((_, length))) => self.text(value, *length),
-            (target, true, _) if target.starts_with("struct ") => self.structure_at(target, value, 0),
-            (target, false, _) if target.ends_with("Handle") => match self.word(value) {
-                Some(handle) if handle != 0 => format!("&{value:#010x} ({handle:#x})"),
-                _ => format!("&{value:#010x}"),
-            },
-            _ => format!("&{value:#010x}"),
+impl<'a, const TEXT: bool> Reader<'a, TEXT> {
+    fn new(memory: Memory<'a>, answered: bool) -> Self {
+        Self { memory, tables: Tables::get(), answered, out: String::new() }
+    }
+
+    fn arguments(&mut self, call: Call, registers: [u32; 4], fields: &mut Fields) {
+        for (index, argument) in self.tables.arguments(call).iter().enumerate() {
+            self.argument(argument.of, registers[index & 3], registers.get(index + 1).copied());
+            self.end_field(argument.name, fields);
         }
     }
 
-    fn result(&self, parameter: &Parameter, value: u32) -> Option<String> {
-        let (target, constant) = pointed(parameter.type_name)?;
-        let shown = !constant && value != 0 && target != "uint8_t";
+    fn results(&mut self, call: Call, registers: [u32; 4], fields: &mut Fields) {
+        for (argument, value) in self.tables.arguments(call).iter().zip(registers) {
+            if let Some(target) = self.result_target(argument.of).filter(|_| value != 0) {
+                self.behind(target, value, 0);
+                self.end_field(argument.name, fields);
+            }
+        }
+    }
+
+    fn end_field(&mut self, name: &'static str, fields: &mut Fields) {
+        if TEXT {
+            fields.push((name, std::mem::take(&mut self.out)));
+        }
+    }
+
+    /// Shows one thing.
+    fn put(&mut self, shown: fmt::Arguments<'_>) {
+        if TEXT {
+            let _ = self.out.write_fmt(shown);
+        }
+    }
+
+    fn argument(&mut self, of: Type, value: u32, following: Option<u32>) {
+        let Type::Pointer(Pointer { constant, to }) = of else {
+            if let Type::Scalar(scalar) = of {
+                self.scalar(scalar, &value.to_le_bytes());
+            }
+            return;
+        };
+        if value == 0 {
+            return self.put(format_args!("NULL"));
+        }
+        match (to, following) {
+            (Target::Bytes, Some(length)) if constant => self.text(value, length),
+            (Target::Structure(place), _) if constant => self.structure_at(place, value, 0),
+            (Target::Handle(_), _) if !constant => match self.word(value) {
+                Some(handle) if handle != 0 => self.put(format_args!("&{value:#010x} ({handle:#x})")),
+                _ => self.put(format_args!("&{value:#010x}")),
+            },
+            _ => self.put(format_args!("&{value:#010x}")),
+        }
+    }
+
+    /// What an argument leads to, if the call writes there.
+    fn result_target(&self, of: Type) -> Option<Target> {
+        let Type::Pointer(Pointer { constant, to }) = of else { return None };
         // A structure in the application's memory may contain pointers to out-parameters.
-        let places = value != 0 && has_out_parameters(target);
-        (shown || places).then(|| self.behind(target, value, 0))
+        let has_places =
+            matches!(to, Target::Structure(Some(place)) if self.tables.shape(place).has_out_parameters);
+        (!constant && !matches!(to, Target::Bytes) || has_places).then_some(to)
     }
 
     /// What a pointer leads to.
-    fn behind(&self, target: &str, address: u32, depth: u32) -> String {
-        if target.starts_with("struct ") {
-            return self.structure_at(target, address, depth);
-        }
-        let mut bytes = [0; 8];
-        let bytes = &mut bytes[..width(target)];
-        if (self.memory)(address, bytes) { scalar(target, bytes) } else { unreadable(address) }
-    }
-
-    fn structure_at(&self, target: &str, address: u32, depth: u32) -> String {
-        let Some(layout) = layouts::layout(target.trim_start_matches("struct ")) else {
-            return format!("{address:#010x}");
+    fn behind(&mut self, target: Target, address: u32, depth: u32) {
+        let scalar = match target {
+            Target::Structure(place) => return self.structure_at(place, address, depth),
+            Target::Handle(scalar) | Target::Scalar(scalar) => scalar,
+            Target::Bytes => Scalar { width: 1, style: Style::Decimal },
         };
-        let mut bytes = vec![0; layout.size as usize];
-        if depth >= MAX_DEPTH || !(self.memory)(address, &mut bytes) {
-            return unreadable(address);
-        }
-        self.structure(layout, &bytes, depth)
+        let mut bytes = [0; 8];
+        let bytes = &mut bytes[..scalar.width.min(8)];
+        if (self.memory)(address, bytes) { self.scalar(scalar, bytes) } else { self.unreadable(address) }
     }
 
-    fn structure(&self, layout: &'static Layout, bytes: &[u8], depth: u32) -> String {
-        match layout.name {
-            "MvSizedString" => return self.text(word(bytes, 0), word(bytes, 4)),
-            "MvHttpHeader" => return self.header(word(bytes, 4), word(bytes, 0)),
-            "MvSizedStringBuffer" => return self.buffer(bytes),
-            _ => {}
+    fn structure_at(&mut self, place: Option<usize>, address: u32, depth: u32) {
+        let Some(place) = place else { return self.put(format_args!("{address:#010x}")) };
+        let shape = self.tables.shape(place);
+        let mut bytes = [0; MAX_STRUCTURE];
+        let bytes = &mut bytes[..(shape.layout.size as usize).min(MAX_STRUCTURE)];
+        if depth >= MAX_DEPTH || !(self.memory)(address, bytes) {
+            return self.unreadable(address);
         }
-        let member =
-            |one: &'static Member| format!("{}={}", one.name, self.member(layout, one, bytes, depth));
-        let members: Vec<String> = layout.members.iter().map(member).collect();
-        format!("{{{}}}", members.join(", "))
+        self.structure(shape, bytes, depth);
     }
 
-    fn member(&self, layout: &'static Layout, member: &'static Member, bytes: &[u8], depth: u32) -> String {
-        let from = member.offset as usize;
-        let Some(own) = bytes.get(from..from + member.size as usize) else { return "?".into() };
-        if SECRET.contains(&(layout.name, member.name)) {
-            return self.hidden(member, own);
+    fn structure(&mut self, shape: &'static Shape, bytes: &[u8], depth: u32) {
+        match shape.kind {
+            Kind::Text => return self.text(word(bytes, 0), word(bytes, 4)),
+            Kind::Header => return self.header(word(bytes, 4), word(bytes, 0)),
+            Kind::Buffer => return self.buffer(bytes),
+            Kind::Plain => {}
         }
-        if (layout.name, member.name) == ("MvHttpRequest", "url") {
-            return self.address(own, text::redacted_url);
+        for (index, field) in shape.members.iter().enumerate() {
+            self.put(format_args!("{}{}=", if index == 0 { "{" } else { ", " }, field.member.name));
+            self.member(shape, field, bytes, depth);
         }
-        if (layout.name, member.name) == ("MvMqttConnectRequest", "host") {
-            return self.address(own, text::redacted_host);
+        self.put(format_args!("}}"));
+    }
+
+    fn member(&mut self, shape: &'static Shape, field: &'static Field, bytes: &[u8], depth: u32) {
+        let from = field.member.offset as usize;
+        let Some(own) = bytes.get(from..from + field.member.size as usize) else {
+            return self.put(format_args!("?"));
+        };
+        match field.shown {
+            Shown::Length => return self.hidden(field, own),
+            Shown::Url => return self.address(own, text::redacted_url),
+            Shown::Host => return self.address(own, text::redacted_host),
+            Shown::Value => {}
         }
-        if let Some(nested) = layouts::layout(member.type_name.trim_start_matches("struct ")) {
-            return self.structure(nested, own, depth + 1);
-        }
-        match pointed(member.type_name) {
-            Some((target, constant)) => self.pointer(layout, bytes, (target, constant, word(own, 0)), depth),
-            None => scalar(member.type_name, own),
+        match field.of {
+            Type::Structure(place) => self.structure(self.tables.shape(place), own, depth + 1),
+            Type::Pointer(pointer) => self.pointer(shape, bytes, (pointer, word(own, 0)), depth),
+            Type::Scalar(scalar) => self.scalar(scalar, own),
         }
     }
 
     /// A pointer in a structure: an array where the structure counts its elements.
     fn pointer(
-        &self,
-        layout: &'static Layout,
+        &mut self,
+        shape: &'static Shape,
         bytes: &[u8],
-        (target, constant, address): (&str, bool, u32),
+        (Pointer { constant, to }, address): (Pointer, u32),
         depth: u32,
-    ) -> String {
+    ) {
         if address == 0 {
-            return "NULL".into();
+            return self.put(format_args!("NULL"));
         }
-        let followed =
-            if constant { target.starts_with("struct ") } else { self.answered && target != "uint8_t" };
-        if !followed {
-            return format!("&{address:#010x}");
-        }
-        let counts = layout.members.iter().find(|member| member.name.starts_with("num_"));
-        match counts.filter(|_| constant) {
-            Some(count) => self.array(target, address, word(bytes, count.offset as usize), depth + 1),
-            None => self.behind(target, address, depth + 1),
+        let is_followed = if constant {
+            matches!(to, Target::Structure(_))
+        } else {
+            self.answered && !matches!(to, Target::Bytes)
+        };
+        match (to, shape.count_at.filter(|_| constant)) {
+            _ if !is_followed => self.put(format_args!("&{address:#010x}")),
+            (Target::Structure(place), Some(at)) => {
+                self.array(place, address, word(bytes, at as usize), depth + 1);
+            }
+            _ => self.behind(to, address, depth + 1),
         }
     }
 
-    fn array(&self, target: &str, address: u32, count: u32, depth: u32) -> String {
-        let size = layouts::layout(target.trim_start_matches("struct ")).map_or(0, |layout| layout.size);
-        let element = |index: u32| address.wrapping_add(index * size);
-        let shown = (0..count.min(MAX_ELEMENTS)).map(|index| self.behind(target, element(index), depth));
-        let mut elements: Vec<String> = shown.collect();
-        if count > MAX_ELEMENTS {
-            elements.push(format!("… {} more", count - MAX_ELEMENTS));
+    fn array(&mut self, place: Option<usize>, address: u32, count: u32, depth: u32) {
+        let size = place.map_or(0, |place| self.tables.shape(place).layout.size);
+        for index in 0..count.min(MAX_ELEMENTS) {
+            self.put(format_args!("{}", if index == 0 { "[" } else { ", " }));
+            self.structure_at(place, address.wrapping_add(index * size), depth);
         }
-        format!("[{}]", elements.join(", "))
+        if count > MAX_ELEMENTS {
+            self.put(format_args!(", … {} more", count - MAX_ELEMENTS));
+        }
+        self.put(format_args!("{}", if count == 0 { "[]" } else { "]" }));
     }
 
     /// A buffer for a text. What was written there is shown once the call has returned its length.
-    fn buffer(&self, bytes: &[u8]) -> String {
+    fn buffer(&mut self, bytes: &[u8]) {
         let (data, size, length) = (word(bytes, 0), word(bytes, 4), word(bytes, 8));
         match self.word(length) {
             Some(length) if self.answered => self.text(data, length.min(size)),
-            _ => format!("&{data:#010x} of {size} bytes"),
+            _ => self.put(format_args!("&{data:#010x} of {size} bytes")),
         }
     }
 
-    fn hidden(&self, member: &Member, bytes: &[u8]) -> String {
-        let length = match member.type_name {
-            "struct MvSizedStringBuffer" if self.answered => self.word(word(bytes, 8)),
-            "struct MvSizedStringBuffer" => return self.buffer(bytes),
-            _ => Some(word(bytes, 4)),
+    fn hidden(&mut self, field: &Field, bytes: &[u8]) {
+        let is_buffer = matches!(field.of, Type::Structure(place)
+            if self.tables.shape(place).kind == Kind::Buffer);
+        let length = match is_buffer {
+            true if self.answered => self.word(word(bytes, 8)),
+            true => return self.buffer(bytes),
+            false => Some(word(bytes, 4)),
         };
-        length.map_or_else(|| "not shown".into(), |length| format!("({length} bytes, not shown)"))
+        match length {
+            Some(length) => self.put(format_args!("({length} bytes, not shown)")),
+            None => self.put(format_args!("not shown")),
+        }
     }
 
-    fn header(&self, data: u32, length: u32) -> String {
-        let Some(text) = self.read_text(data, length) else { return unreadable(data) };
+    fn header(&mut self, data: u32, length: u32) {
+        let mut bytes = [0; MAX_READ];
+        let Some(text) = self.read_text(data, length, &mut bytes) else { return self.unreadable(data) };
         // What is no name and a colon may be all value.
         match text.split_once(':') {
-            Some((name, _)) if name.chars().all(is_token) => format!("{name:?} ({length} bytes)"),
-            _ => format!("({length} bytes, not shown)"),
+            Some((name, _)) if name.chars().all(is_token) => {
+                self.put(format_args!("{name:?} ({length} bytes)"));
+            }
+            _ => self.put(format_args!("({length} bytes, not shown)")),
         }
     }
 
     /// An address (URL or host) as `masked` shows it. It is read whole: the end may be all that separates a user name
     /// from a host.
-    fn address(&self, bytes: &[u8], masked: fn(&str) -> String) -> String {
+    fn address(&mut self, bytes: &[u8], masked: fn(&str) -> String) {
         let (data, length) = (word(bytes, 0), word(bytes, 4));
         let mut bytes = vec![0; length.min(MAX_ADDRESS) as usize];
         let is_whole = length <= MAX_ADDRESS && (self.memory)(data, &mut bytes);
+        if !TEXT {
+            return;
+        }
         let Some(address) = is_whole.then(|| String::from_utf8(bytes).ok()).flatten() else {
-            return format!("{length} bytes at {data:#010x}");
+            return self.put(format_args!("{length} bytes at {data:#010x}"));
         };
         let shown = masked(&address);
         match shown.char_indices().nth(MAX_CHARACTERS) {
-            Some((end, _)) => format!("{:?}… ({length} bytes)", &shown[..end]),
-            None => format!("{shown:?}"),
+            Some((end, _)) => self.put(format_args!("{:?}… ({length} bytes)", &shown[..end])),
+            None => self.put(format_args!("{shown:?}")),
         }
     }
 
     /// A text if it is one, else how much it is.
-    fn text(&self, address: u32, length: u32) -> String {
+    fn text(&mut self, address: u32, length: u32) {
         if length == 0 {
-            return "\"\"".into();
+            return self.put(format_args!("\"\""));
         }
-        match self.read_text(address, length) {
-            None => format!("{length} bytes at {address:#010x}"),
-            Some(text) if length > MAX_READ || text.chars().count() > MAX_CHARACTERS => {
-                let start: String = text.chars().take(MAX_CHARACTERS).collect();
-                format!("{start:?}… ({length} bytes)")
+        let mut bytes = [0; MAX_READ];
+        match self.read_text(address, length, &mut bytes) {
+            _ if !TEXT => {}
+            None => self.put(format_args!("{length} bytes at {address:#010x}")),
+            Some(text) if length as usize > MAX_READ || text.chars().count() > MAX_CHARACTERS => {
+                let end = text.char_indices().nth(MAX_CHARACTERS).map_or(text.len(), |(at, _)| at);
+                self.put(format_args!("{:?}… ({length} bytes)", &text[..end]));
             }
-            Some(text) => format!("{text:?}"),
+            Some(text) => self.put(format_args!("{text:?}")),
         }
     }
 
     /// The beginning of a text; none if it cannot be read or is none.
-    fn read_text(&self, address: u32, length: u32) -> Option<String> {
-        let mut bytes = vec![0; length.min(MAX_READ) as usize];
-        if !(self.memory)(address, &mut bytes) {
+    fn read_text<'b>(&self, address: u32, length: u32, into: &'b mut [u8; MAX_READ]) -> Option<&'b str> {
+        let into = &mut into[..MAX_READ.min(length as usize)];
+        if !(self.memory)(address, into) || !TEXT {
             return None;
         }
-        match std::str::from_utf8(&bytes) {
-            Ok(text) => Some(text.to_owned()),
+        match std::str::from_utf8(into) {
+            Ok(text) => Some(text),
             // A character may be cut where reading stopped.
-            Err(error) if length > MAX_READ && error.valid_up_to() + 4 > bytes.len() => {
-                bytes.truncate(error.valid_up_to());
-                String::from_utf8(bytes).ok()
+            Err(error) if length as usize > MAX_READ && error.valid_up_to() + 4 > into.len() => {
+                std::str::from_utf8(&into[..error.valid_up_to()]).ok()
             }
             Err(_) => None,
         }
@@ -278,6 +392,24 @@ impl Reader<'_> {
         let mut bytes = [0; 4];
         (self.memory)(address, &mut bytes).then(|| u32::from_le_bytes(bytes))
     }
+
+    fn unreadable(&mut self, address: u32) {
+        self.put(format_args!("&{address:#010x}, which cannot be read"));
+    }
+
+    /// A value that is no structure and no pointer.
+    fn scalar(&mut self, scalar: Scalar, bytes: &[u8]) {
+        if !TEXT {
+            return;
+        }
+        let used = &bytes[..scalar.width.min(bytes.len())];
+        let value = used.iter().rev().fold(0u64, |value, byte| value << 8 | u64::from(*byte));
+        match scalar.style {
+            Style::Decimal => self.put(format_args!("{value}")),
+            Style::Hexadecimal => self.put(format_args!("{value:#x}")),
+            Style::Named(enumeration) => self.out.push_str(&named(enumeration, value as u32)),
+        }
+    }
 }
 
 /// Whether `c` may be in a header's name (RFC 9110, 5.6.2), or in white space before the colon.
@@ -285,50 +417,9 @@ fn is_token(c: char) -> bool {
     c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~ \t".contains(c)
 }
 
-/// Whether a structure contains pointers to out-parameters.
-fn has_out_parameters(target: &str) -> bool {
-    let is_place = |member: &Member| {
-        let written = pointed(member.type_name).filter(|(_, constant)| !constant);
-        let value = written.is_some_and(|(to, _)| to != "uint8_t" && !to.starts_with("struct "));
-        value || member.type_name == "struct MvSizedStringBuffer"
-    };
-    let layout = layouts::layout(target.trim_start_matches("struct "));
-    target.starts_with("struct ") && layout.is_some_and(|layout| layout.members.iter().any(is_place))
-}
-
-fn unreadable(address: u32) -> String {
-    format!("&{address:#010x}, which cannot be read")
-}
-
-/// Bytes of a type that is no structure.
-fn width(type_name: &str) -> usize {
-    match type_name {
-        "uint64_t" => 8,
-        "uint8_t" => 1,
-        "uint16_t" => 2,
-        other => {
-            let name = other.trim_start_matches("enum ");
-            layouts::enumeration(name).map_or(4, |enumeration| enumeration.size as usize)
-        }
-    }
-}
-
-/// A value that is no structure and no pointer.
-fn scalar(type_name: &str, bytes: &[u8]) -> String {
-    let used = &bytes[..width(type_name).min(bytes.len())];
-    let value = used.iter().rev().fold(0u64, |value, byte| value << 8 | u64::from(*byte));
-    if let Some(name) = type_name.strip_prefix("enum ") {
-        return named(name, value as u32);
-    }
-    // Handles, addresses and what has no meaning of its own.
-    let is_number = type_name.starts_with("uint");
-    if is_number { value.to_string() } else { format!("{value:#x}") }
-}
-
 /// A value of an enumeration by its name, without what all names have in common.
-fn named(name: &str, value: u32) -> String {
-    let Some(enumeration) = layouts::enumeration(name) else { return value.to_string() };
-    let prefix = format!("MV_{}_", name.trim_start_matches("Mv").to_uppercase());
+fn named(enumeration: &Enumeration, value: u32) -> String {
+    let prefix = format!("MV_{}_", enumeration.name.trim_start_matches("Mv").to_uppercase());
     let short = |name: &str| name.trim_start_matches(&prefix).to_owned();
     if let Some((_, name)) = enumeration.values.iter().find(|(own, _)| *own == value) {
         return short(name);
