@@ -256,8 +256,10 @@ impl Runner {
         if !self.is_behind && lost > LAG_REPORT_THRESHOLD {
             self.is_behind = true;
             let elapsed = now.saturating_duration_since(self.started);
+            // With what it could still catch up with: its timers are late by all of it.
+            let behind = lost.saturating_add(self.clock.cycle_at(now).saturating_sub(self.machine.now()));
             (self.observer)(DeviceEvent::FellBehind {
-                behind_ms: lost / CYCLES_PER_MICRO / 1000,
+                behind_ms: behind / CYCLES_PER_MICRO / 1000,
                 elapsed_ms: elapsed.as_millis() as u64,
                 scale: self.scale,
                 polled: self.machine.machine().polled_call(),
