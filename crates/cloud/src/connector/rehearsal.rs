@@ -81,12 +81,12 @@ impl RehearsalServer {
             Ok((tls, name))
         });
         match connected {
-            Ok((tls, name)) => self.shake_hands(tls, name, At(UnixTime::since_unix_epoch(now))),
+            Ok((tls, name)) => self.shake_hands(&tls, name, At(UnixTime::since_unix_epoch(now))),
             Err(error) => Rehearsed::Failed(error),
         }
     }
 
-    fn shake_hands(&self, tls: Tls, name: ServerName<'static>, now: At) -> Rehearsed {
+    fn shake_hands(&self, tls: &Tls, name: ServerName<'static>, now: At) -> Rehearsed {
         let now: Arc<dyn TimeProvider> = Arc::new(now);
         let mut client = (*tls.config).clone();
         client.time_provider = now.clone();

@@ -114,8 +114,8 @@ pub(crate) struct Step {
     /// How often the step is executed; once if it does not say so.
     pub(crate) repeat: Option<u32>,
     /// Steps instead of parts of its own.
-    #[serde(default)]
-    pub(crate) step: Vec<Spanned<Step>>,
+    #[serde(default, rename = "step")]
+    pub(super) steps: Vec<Spanned<Self>>,
 }
 
 impl Script {
@@ -145,8 +145,8 @@ impl Script {
         self.broker.read_files(folder)?;
         let maps = [&mut self.config, &mut self.secrets, &mut self.account_config, &mut self.account_secrets];
         maps.into_iter().try_for_each(|values| read_settings(values, folder))?;
-        let actions = self.plan.iter_mut().filter_map(|planned| planned.step.action.as_mut());
-        actions.map(|action| action.read_files(folder)).collect()
+        let mut actions = self.plan.iter_mut().filter_map(|planned| planned.step.action.as_mut());
+        actions.try_for_each(|action| action.read_files(folder))
     }
 
     /// Checks everything but the steps, and returns what is wired to the board.
@@ -170,7 +170,7 @@ impl Step {
         let has_time = self.at.is_some() || self.after.is_some() || self.wait.is_some();
         let has_expectation = self.expected().next().is_some() || !self.expect_not.is_empty();
         let is_empty = !has_time && self.action.is_none() && !has_expectation;
-        match (self.step.is_empty(), is_empty) {
+        match (self.steps.is_empty(), is_empty) {
             (false, false) => return Err("a step with steps in it has only name, repeat and step".into()),
             (true, true) => return Err("it has none of at, after, wait, do, expect and step".into()),
             _ => {}
@@ -190,8 +190,8 @@ impl Step {
         if let Some(action) = &self.action {
             action.check(attachments)?;
         }
-        let all = self.expected().chain(&self.expect_not);
-        all.map(Expect::check).collect::<Result<(), _>>().map_err(|error| format!("expect: {error}"))
+        let mut all = self.expected().chain(&self.expect_not);
+        all.try_for_each(Expect::check).map_err(|error| format!("expect: {error}"))
     }
 }
 

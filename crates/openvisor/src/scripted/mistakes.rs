@@ -29,7 +29,7 @@ pub(super) fn text_of(error: &Error, script: &str) -> String {
 
 /// The number of the line at a byte of the script.
 pub(super) fn line_at(script: &str, at: usize) -> usize {
-    1 + script.as_bytes()[..at.min(script.len())].iter().filter(|byte| **byte == b'\n').count()
+    1 + script.get(..at).unwrap_or(script).matches('\n').count()
 }
 
 fn suggestion(message: &str) -> Option<String> {

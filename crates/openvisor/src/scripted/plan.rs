@@ -64,10 +64,10 @@ impl Planner<'_> {
             for time in 1..=step.repeat.unwrap_or(1) {
                 let count = step.repeat.map(|times| format!(" ({time} of {times})")).unwrap_or_default();
                 let title = format!("{prefix}{name}{count}");
-                if step.step.is_empty() {
+                if step.steps.is_empty() {
                     self.plan.push(PlannedStep { step: step.clone(), title, line });
                 } else {
-                    self.add(&step.step, &format!("{title}: "), depth + 1)?;
+                    self.add(&step.steps, &format!("{title}: "), depth + 1)?;
                 }
                 if self.plan.len() > MAX_STEPS {
                     let error = format!("with its repetitions, the script has more than {MAX_STEPS} steps");

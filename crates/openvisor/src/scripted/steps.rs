@@ -201,10 +201,10 @@ impl Runner<'_> {
         }
         let Some(first) = expected.first() else { return Ok(()) };
         let waited = until.saturating_sub(began);
-        let mut what = format!("expected {first} within {}, until {}", duration(waited), time(until));
-        for other in &expected[1..] {
-            what += &format!("; also not seen: {other}");
-        }
+        let others: Vec<String> =
+            expected[1..].iter().map(|other| format!("; also not seen: {other}")).collect();
+        let others = others.concat();
+        let what = format!("expected {first} within {}, until {}{others}", duration(waited), time(until));
         Err(self.failed(what, Some(first)))
     }
 
