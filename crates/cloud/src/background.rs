@@ -82,7 +82,7 @@ async fn prune(store: Weak<Store>, epoch: Epoch, limits: Limits) {
         ticks.tick().await;
         let Some(store) = store.upgrade() else { return };
         if let Err(error) = prune_once(&store, epoch, &limits, &mut clock).await {
-            tracing::error!(%error, "cannot remove old log lines");
+            tracing::error!(name: "log_removal_failed", %error, "cannot remove old log lines");
         }
     }
 }
@@ -102,6 +102,7 @@ async fn prune_once(
     };
     if let Some(step) = watch.update(now, epoch.now().as_millis()) {
         tracing::warn!(
+            name: "clock_moved",
             hours = step / 3_600_000,
             "the clock has moved forward: for a day no log lines are removed by age; correct it if it is wrong"
         );

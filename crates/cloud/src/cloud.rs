@@ -76,7 +76,7 @@ impl Cloud {
         let monitoring = monitored
             .map(|(listener, _)| tasks.spawn_once("monitor", monitor::run(listener, monitor.clone())));
         let (stop, stopped) = oneshot::channel();
-        tracing::info!(%address, data = %folder.path().display(), "cloud started");
+        tracing::info!(name: "cloud_started", %address, data = %folder.path().display(), "cloud started");
         Ok(Self {
             monitor,
             metrics_address,
@@ -136,7 +136,7 @@ impl Cloud {
         if let Some(monitoring) = self.monitoring {
             monitoring.abort();
         }
-        tracing::info!("cloud stopped");
+        tracing::info!(name: "cloud_stopped", "cloud stopped");
     }
 
     /// Adds a device to the first account and issues its identity, whose private key is stored nowhere else.
@@ -218,7 +218,7 @@ fn fit_descriptors(limits: &mut Limits) -> Vec<LoweredLimit> {
     let lowered = limits.fit_descriptors(available);
     if !lowered.is_empty() {
         let list: Vec<_> = lowered.iter().map(ToString::to_string).collect();
-        tracing::warn!(available, lowered = %list.join(", "), "limits lowered: too few file descriptors");
+        tracing::warn!(name: "limits_lowered", available, lowered = %list.join(", "), "limits lowered: too few file descriptors");
     }
     lowered
 }

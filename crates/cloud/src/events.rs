@@ -72,6 +72,17 @@ impl fmt::Debug for EventKind {
     }
 }
 
+impl Disconnection {
+    /// The word for it in log, metrics and events.
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::Bye(reason) => reason.label(),
+            Self::Lost => "lost",
+            Self::TimedOut => "timed_out",
+        }
+    }
+}
+
 /// Why the connection of a device ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Disconnection {

@@ -193,14 +193,14 @@ impl Gateway {
     fn refuse(&self, address: SocketAddr, error: &AdmissionError) {
         self.metrics.refused.with_label_values(&[error.label()]).inc();
         if let Some(others) = self.refusals.admit(Instant::now()) {
-            tracing::warn!(from = %address, reason = %error, others, "connection refused");
+            tracing::warn!(name: "connection_refused", %address, reason = error.label(), %error, others, "connection refused");
         }
     }
 
     /// Pauses, because the next `accept` would fail at once with the same error, such as too few file descriptors.
     async fn back_off(&self, error: &io::Error) {
         if let Some(others) = self.failures.admit(Instant::now()) {
-            tracing::error!(%error, others, "cannot accept a connection");
+            tracing::error!(name: "accept_failed", %error, others, "cannot accept a connection");
         }
         sleep(ACCEPT_PAUSE).await;
     }

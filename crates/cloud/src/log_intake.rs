@@ -167,7 +167,7 @@ async fn store_batch(store: &Store, batch: &mut Batch, metrics: &Metrics) {
                 if reported.is_none_or(|reported| reported.elapsed() >= TROUBLE_REPORT_INTERVAL) {
                     reported = Some(Instant::now());
                     let lines = batch.lines.len();
-                    tracing::error!(%error, lines, "cannot store log lines; retrying");
+                    tracing::error!(name: "log_write_failed", %error, lines, "cannot store log lines; retrying");
                 }
                 sleep(RETRY_INTERVAL).await;
             }
@@ -180,7 +180,7 @@ async fn store_batch(store: &Store, batch: &mut Batch, metrics: &Metrics) {
     }
     // Not tried again: it is information for operators, and lines must not wait for it.
     if let Err(error) = store.record_seen(&batch.seen).await {
-        tracing::error!(%error, devices = batch.seen.len(), "cannot record that devices have connected");
+        tracing::error!(name: "seen_not_recorded", %error, devices = batch.seen.len(), "cannot record that devices have connected");
     }
 }
 

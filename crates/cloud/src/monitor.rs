@@ -66,7 +66,7 @@ pub(crate) async fn run(listener: TcpListener, monitor: Arc<Monitor>) {
             }
             Err(error) => {
                 if let Some(others) = failures.admit(Instant::now()) {
-                    tracing::error!(%error, others, "cannot accept a connection to the monitoring port");
+                    tracing::error!(name: "monitor_accept_failed", %error, others, "cannot accept a connection to the monitoring port");
                 }
                 sleep(ACCEPT_PAUSE).await;
             }

@@ -25,7 +25,7 @@ pub(crate) async fn run(store: Weak<Store>, registry: Arc<Registry>) {
             Ok(()) => reported = None,
             Err(error) if reported.is_none_or(|reported| reported.elapsed() >= TROUBLE_REPORT_INTERVAL) => {
                 reported = Some(Instant::now());
-                tracing::error!(%error, "cannot record which devices are connected");
+                tracing::error!(name: "presence_not_recorded", %error, "cannot record which devices are connected");
             }
             Err(_) => {}
         }

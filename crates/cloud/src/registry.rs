@@ -39,6 +39,21 @@ pub(crate) enum EndReason {
     Overloaded,
 }
 
+impl EndReason {
+    /// The word for it in log and metrics: for a limit, its name.
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::Replaced => "replaced",
+            Self::ShuttingDown => "shutting_down",
+            Self::Revoked => "revoked",
+            Self::Internal => "store",
+            Self::TooMany => "connections_per_account",
+            Self::TooOften => "connections_a_second_per_device",
+            Self::Overloaded => "memory",
+        }
+    }
+}
+
 /// The connected devices.
 #[derive(Default)]
 pub(crate) struct Registry(Mutex<State>);

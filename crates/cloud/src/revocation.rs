@@ -95,7 +95,7 @@ impl RevocationWatcher {
     fn fail(&mut self, store: &Store, error: &StoreError) {
         if self.reported.is_none_or(|reported| reported.elapsed() >= TROUBLE_REPORT_INTERVAL) {
             self.reported = Some(Instant::now());
-            tracing::error!(%error, "cannot read which devices are revoked");
+            tracing::error!(name: "revocations_unreadable", %error, "cannot read which devices are revoked");
         }
         let is_over = self.confirmed.elapsed() >= self.authorization_timeout;
         if is_over {
@@ -105,6 +105,7 @@ impl RevocationWatcher {
             let ended = self.registry.end_all(EndReason::Internal);
             if ended > 0 {
                 tracing::error!(
+                    name: "connections_closed",
                     devices = ended,
                     "all connections closed: the cloud cannot read which devices may be connected"
                 );
@@ -151,7 +152,7 @@ impl RevocationWatcher {
         };
         let logging = row.map_or(Logging::OFF, |row| row.logging);
         if let Some(reason) = reason {
-            tracing::info!(%device, ?reason, "the store does not authorise the device; its connection is closed");
+            tracing::info!(name: "device_unauthorized", %device, reason = reason.label(), "the store does not authorise the device; its connection is closed");
             self.checked.remove(&device);
             self.registry.send_to(device, serial, Command::End(reason));
             return;

@@ -131,7 +131,7 @@ impl Session {
     /// A session that only says why the device is refused.
     fn refused(shared: Arc<Shared>, admitted: Admitted, reason: EndReason) -> Box<Self> {
         let mut session = Self::new(shared, admitted, None);
-        session.shared.metrics.refused.with_label_values(&[translate::refused(reason)]).inc();
+        session.shared.metrics.refused.with_label_values(&[reason.label()]).inc();
         session.end(reason);
         session
     }
@@ -142,14 +142,14 @@ impl Session {
         if !is_refused {
             self.update_logging();
             self.emit(|| EventKind::Connected { address });
-            tracing::info!(%device, %address, "device connected");
+            tracing::info!(name: "device_connected", %device, %address, "device connected");
             self.shared.metrics.admitted.inc();
         }
         let reason = poll_fn(|context| self.poll(context)).await;
         self.finish();
         if !is_refused {
-            tracing::info!(%device, ?reason, "device disconnected");
-            self.shared.metrics.ended.with_label_values(&[translate::ended(&reason)]).inc();
+            tracing::info!(name: "device_disconnected", %device, reason = reason.label(), "device disconnected");
+            self.shared.metrics.ended.with_label_values(&[reason.label()]).inc();
             self.emit(|| EventKind::Disconnected { reason: reason.clone() });
         }
     }
@@ -205,7 +205,7 @@ impl Session {
     fn handle_input(&mut self, input: Input<'_>) {
         let now = self.shared.epoch.now();
         if let Err(violation) = self.relay.handle(now, input) {
-            tracing::warn!(device = %self.device, ?violation, "the device violated the link protocol");
+            tracing::warn!(name: "link_violated", device = %self.device, %violation, "the device violated the link protocol");
         }
     }
 
@@ -247,11 +247,11 @@ impl Session {
             Notice::ConnectFailed { host, port, error, .. } => {
                 self.shared.metrics.count_connect_failed(error.label());
                 let host = text::redacted_host(host);
-                tracing::info!(%device, ?host, port, result = error.label(), cause = %error, "connect to a broker failed");
+                tracing::info!(name: "broker_connect_failed", %device, host = host.as_str(), port, reason = error.label(), %error, "connect to a broker failed");
             }
             Notice::ConnectDelayed { host, port, max_delay, .. } => {
                 let host = text::redacted_host(host);
-                tracing::warn!(%device, ?host, port, most_ms = max_delay.as_millis(), "connects to a broker keep failing; they are delayed");
+                tracing::warn!(name: "broker_connects_delayed", %device, host = host.as_str(), port, max_delay_ms = max_delay.as_millis(), "connects to a broker keep failing; they are delayed");
             }
             _ => {}
         }

@@ -211,7 +211,7 @@ impl Store {
             folder.record_store(url)?;
         } else if let Err(error) = folder.record_store_once(url) {
             // The record only serves to detect a lost database later.
-            tracing::warn!(%error, "cannot record the store in the data folder");
+            tracing::warn!(name: "store_not_recorded", %error, "cannot record the store in the data folder");
         }
         Ok(Self {
             pool,

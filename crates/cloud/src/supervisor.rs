@@ -83,7 +83,7 @@ impl Supervisor {
                 self.metrics.task_panics.with_label_values(&[name]).inc();
                 let cause = error.into_panic();
                 let cause = panic_text(cause.as_ref());
-                tracing::error!(task = name, cause, "a background task panicked");
+                tracing::error!(name: "task_panicked", task = name, error = cause, "a background task panicked");
                 Exit::Panicked
             }
             _ => Exit::Normal,
@@ -92,6 +92,7 @@ impl Supervisor {
 
     fn fail(&self, name: &'static str) {
         tracing::error!(
+            name: "task_failed",
             task = name,
             "a background task panicked too often or cannot be restarted; the cloud stops"
         );
@@ -136,7 +137,7 @@ impl Drop for PanicCount {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.session_panics.inc();
-            tracing::error!("a device's session panicked");
+            tracing::error!(name: "session_panicked", "a device's session panicked");
         }
     }
 }

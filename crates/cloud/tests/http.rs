@@ -123,7 +123,7 @@ async fn a_device_asks_an_https_server_and_those_who_watch_see_it() {
     }
     let channel = 1;
     let seen = [
-        Notice::ChannelOpened { channel, kind: "HTTP" },
+        Notice::ChannelOpened { channel, kind: "http" },
         Notice::HttpRequested { channel, method: "GET", url: url.into() },
         Notice::HttpAnswered { channel, status: 200, length: 6 },
         Notice::ChannelClosed { channel, by_device: true },

@@ -159,6 +159,22 @@ pub enum ByeReason {
 }
 
 impl ByeReason {
+    /// The word for it in logs, metrics and events.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Version => "version",
+            Self::Violation => "violation",
+            Self::Replaced => "replaced",
+            Self::ShuttingDown => "shutting_down",
+            Self::Revoked => "revoked",
+            Self::Keepalive => "keepalive",
+            Self::Overloaded => "overloaded",
+            Self::Internal => "internal",
+            Self::Other(_) => "other",
+        }
+    }
+
     /// The code on the wire.
     pub const fn code(self) -> u32 {
         match self {

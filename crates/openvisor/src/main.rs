@@ -2,14 +2,14 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use openvisor::{Arguments, Exit, flush_output, report};
 
 fn main() -> ExitCode {
-    let exit = match openvisor::run(Arguments::parse()) {
+    let (arguments, json) = Arguments::from_command_line();
+    let exit = match openvisor::run(arguments) {
         Ok(()) => Exit::Success,
         Err(failure) => {
-            report(&failure);
+            report(&failure, json);
             failure.exit()
         }
     };

@@ -2,7 +2,7 @@
 //! code.
 
 pub(crate) mod error_text;
-pub(crate) mod event_output;
+pub(crate) mod event;
 pub(crate) mod exit;
 pub(crate) mod junit;
 pub(crate) mod lcov;

@@ -57,7 +57,12 @@ fn the_log_is_lines_of_json_that_name_the_device() {
         assert_eq!((id.len(), &id[..2], &line["level"]), (34, "UV", &Value::from("INFO")), "{line}");
         device.signal("INT");
         assert_eq!(device.code(), 0);
-        fixture.cloud.err.expect("device disconnected");
+        let line: Value = serde_json::from_str(&fixture.cloud.err.expect("device disconnected")).unwrap();
+        assert_eq!(
+            (&line["event"], &line["reason"]),
+            (&"device_disconnected".into(), &"done".into()),
+            "{line}"
+        );
         assert_eq!(fixture.stop(), 0);
         let quiet = fixture.cloud.out.text();
         assert!(

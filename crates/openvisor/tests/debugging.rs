@@ -489,19 +489,6 @@ fn a_crash_is_shown_with_its_calls_and_lines() {
     });
 }
 
-#[test]
-fn a_crash_is_one_json_object() {
-    within(LIMIT, |processes| {
-        let run = processes.openvisor(["run", DEBUGGED, "--json"]);
-        let line = run.err.expect("\"crash\":");
-        let output: serde_json::Value = serde_json::from_str(&line).expect("an object");
-        assert_eq!(output["crash"]["cfsr"]["bits"], serde_json::json!(["PRECISERR", "BFARVALID"]));
-        assert_eq!(output["crash"]["bfar"], 0x6000_0000u32);
-        assert_eq!(output["crash"]["backtrace"][1]["function"], "fail");
-        assert_eq!(output["crash"]["backtrace"][1]["certain"], true);
-    });
-}
-
 /// Shows D136, D137.
 #[test]
 fn a_trace_is_written_as_text_and_for_perfetto_and_is_whole_after_ctrl_c() {

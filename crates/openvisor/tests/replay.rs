@@ -48,7 +48,9 @@ fn an_mqtt_session_is_replayed_exactly_without_a_cloud() {
         let replay = processes.openvisor(["device", SAMPLE, "--replay", text(&file), "--json"]);
         assert_eq!(replay.code(), 0, "{}", replay.err.text());
         let output = replay.out.text();
-        assert!(output.lines().last().unwrap().contains("replayed exactly\""), "{output}");
+        let last: Vec<&str> = output.lines().rev().take(2).collect();
+        assert!(last[1].contains("\"event\":\"replayed\"") && last[1].contains("\"whole\":true"), "{output}");
+        assert!(last[0].contains("\"event\":\"run_ended\""), "{output}");
         assert!(output.contains("LED on"), "{output}");
         for line in &logged {
             assert!(output.contains(line.as_str()), "{line}: {output}");

@@ -78,7 +78,8 @@ fn a_failed_step_says_what_was_expected_and_what_was_seen_instead_and_the_rest_i
     let results: Vec<_> = steps.iter().filter_map(|step| step["result"].as_str()).collect();
     assert_eq!(results, ["passed", "failed", "skipped"]);
     let text = steps[1]["text"].as_str().expect("text");
-    assert!(text.starts_with("expected a log line with /round 7/ within 0.02 s, until 0."), "{text}");
+    let start = "a <seventh> failed\nexpected a log line with /round 7/ within 0.02 s, until 0.";
+    assert!(text.starts_with(start), "{text}");
     assert!(text.contains("each log line that was seen in this step:") && text.contains("round 3"), "{text}");
     assert!(failed.err.contains("a <seventh> failed"), "{}", failed.err);
     let xml = std::fs::read_to_string(junit).expect("a report");

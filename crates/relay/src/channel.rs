@@ -139,13 +139,3 @@ impl Protocol {
         }
     }
 }
-
-/// The name of a type of channel on timelines.
-pub(crate) fn name(channel_type: ChannelType) -> &'static str {
-    match channel_type {
-        ChannelType::OpaqueBytes => "opaque",
-        ChannelType::Mqtt => "MQTT",
-        ChannelType::Http => "HTTP",
-        ChannelType::ConfigFetch => "configuration",
-    }
-}

@@ -38,6 +38,11 @@ impl Counts {
     pub const PUBLISH_RESULTS: [&'static str; 5] =
         ["completed", "refused", "invalid", "not_connected", "circuit_breaker"];
 
+    /// The word for a type of channels.
+    pub const fn type_label(channel_type: ChannelType) -> &'static str {
+        Self::TYPES[index_of(channel_type)]
+    }
+
     /// What the device requested: channels and publishes.
     pub fn requests(&self) -> u32 {
         self.opened.iter().chain(self.publishes.iter().flatten()).sum()

@@ -10,7 +10,7 @@ use link::kind::to_cloud;
 use link::{CloudLink, Fragment, Violation};
 use sansio::{Instant, StateMachine, WallTime};
 
-use crate::channel::{self, Channel, Protocol};
+use crate::channel::{Channel, Protocol};
 use crate::context::{Context, Shared};
 use crate::counts::Counts;
 use crate::handler::{ClosingStep, Handler};
@@ -179,7 +179,7 @@ impl DeviceRelay {
         };
         self.channels.push(channel);
         self.shared.counts.note_opened(open.channel_type);
-        let kind = channel::name(open.channel_type);
+        let kind = Counts::type_label(open.channel_type);
         self.shared.notice(|| Notice::ChannelOpened { channel: number, kind });
     }
 

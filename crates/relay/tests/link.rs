@@ -213,7 +213,7 @@ fn notices_are_sent_to_subscribers_and_cost_nothing_without() {
     rig.broker_closes(1, true);
     let host = "broker.example".into();
     let expected = [
-        Notice::ChannelOpened { channel, kind: "MQTT" },
+        Notice::ChannelOpened { channel, kind: "mqtt" },
         Notice::BrokerConnecting { channel, host, port: 1883, security: Security::Plain },
         Notice::BrokerConnected { channel },
         Notice::Published { channel, topic: "a/b".into(), length: 2, qos: 0 },

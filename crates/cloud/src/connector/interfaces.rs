@@ -54,7 +54,7 @@ impl Interfaces {
         match found {
             Ok(ranges) => *known = Known { ranges: ranges.into(), at: Some(Instant::now()) },
             Err(error) if known.at.is_none() => {
-                tracing::error!(%error, "cannot read the addresses of this machine");
+                tracing::error!(name: "interfaces_unreadable", %error, "cannot read the addresses of this machine");
                 return Err(error);
             }
             // The old addresses are better than none.

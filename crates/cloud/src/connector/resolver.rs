@@ -131,7 +131,7 @@ fn build_resolver(servers: &[SocketAddr]) -> TokioResolver {
 /// specifies.
 fn system_configuration() -> (ResolverConfig, ResolverOpts) {
     read_system_conf().unwrap_or_else(|error| {
-        tracing::warn!(%error, "no name servers in /etc/resolv.conf; using this machine");
+        tracing::warn!(name: "no_name_servers", %error, "no name servers in /etc/resolv.conf; using this machine");
         configured(&[SocketAddr::from((Ipv4Addr::LOCALHOST, 53))])
     })
 }

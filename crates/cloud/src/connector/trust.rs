@@ -138,7 +138,7 @@ fn system_roots() -> &'static RootCertStore {
     ROOTS.get_or_init(|| {
         let found = rustls_native_certs::load_native_certs();
         for error in found.errors {
-            tracing::warn!(%error, "cannot read an authority of the operating system");
+            tracing::warn!(name: "authority_unreadable", %error, "cannot read an authority of the operating system");
         }
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(found.certs);

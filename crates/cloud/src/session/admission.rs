@@ -36,7 +36,7 @@ pub(super) async fn decide(shared: &Shared, admitted: &Admitted) -> Decision {
     let (device, address, fingerprint) = (admitted.device, admitted.address, admitted.fingerprint);
     let start = Instant::now();
     if let Some(reason) = known_refusal(shared, admitted, start) {
-        tracing::warn!(%device, %address, ?reason, "device refused without asking the store");
+        tracing::warn!(name: "device_refused", %device, %address, reason = reason.label(), "device refused without asking the store");
         return Decision::Refused(reason);
     }
     let found = shared.store.admission(device).await;
@@ -48,12 +48,12 @@ pub(super) async fn decide(shared: &Shared, admitted: &Admitted) -> Decision {
         // Unknown, or known by another certificate.
         Ok(_) => EndReason::Revoked,
         Err(error) => {
-            tracing::error!(%device, %error, "cannot read the store about a device");
+            tracing::error!(name: "admission_failed", %device, %error, "cannot read the store about a device");
             shared.metrics.store_failures.with_label_values(&["admit"]).inc();
             EndReason::Internal
         }
     };
-    tracing::warn!(%device, %address, ?reason, "device refused");
+    tracing::warn!(name: "device_refused", %device, %address, reason = reason.label(), "device refused");
     shared.refused.insert(device, fingerprint, reason, start);
     Decision::Refused(reason)
 }
@@ -84,7 +84,7 @@ fn admit(
     let replacing = || shared.registry.is_connected(device).then(|| account.devices.acquire_unchecked());
     let Some(permit) = account.devices.try_acquire().or_else(replacing) else {
         let address = admitted.address;
-        tracing::warn!(%device, %address, account = account.store.account(), "too many devices of its account");
+        tracing::warn!(name: "device_refused", %device, %address, reason = EndReason::TooMany.label(), account = account.store.account(), "too many devices of its account");
         shared.metrics.count_limit("connections_per_account");
         shared.refused.insert(device, fingerprint, EndReason::TooMany, start);
         return Decision::Refused(EndReason::TooMany);

@@ -79,7 +79,7 @@ impl Brokers {
     fn report(&self, id: ConnectionId, event: &BrokerEvent<'_>) {
         match event {
             BrokerEvent::Opened => {
-                tracing::debug!(device = %self.device, connection = id.0, "connected to a broker");
+                tracing::debug!(name: "broker_connected", device = %self.device, connection = id.0, "connected to a broker");
                 self.metrics.brokers_opened.inc();
             }
             BrokerEvent::Failed(cause) => {

@@ -99,9 +99,9 @@ impl Session {
         while let Some((exchange, outcome)) = self.requests.exchanges.poll_finished(context) {
             let result = translate::http_result(&outcome);
             if let HttpOutcome::Failed(cause) = &outcome {
-                tracing::info!(device = %self.device, result, %cause, "HTTP request failed");
+                tracing::info!(name: "http_failed", device = %self.device, reason = result, error = %cause, "HTTP request failed");
             } else {
-                tracing::debug!(device = %self.device, result, "HTTP request finished");
+                tracing::debug!(name: "http_answered", device = %self.device, result, "HTTP request finished");
             }
             self.shared.metrics.http.with_label_values(&[result]).inc();
             self.handle_input(Input::HttpFinished { exchange, outcome });
@@ -161,7 +161,7 @@ impl Session {
     }
 
     fn count_fetched(&self, values: &[Value]) {
-        tracing::debug!(device = %self.device, items = values.len(), "configuration fetched");
+        tracing::debug!(name: "config_fetched", device = %self.device, items = values.len(), "configuration fetched");
         self.shared.metrics.fetches.inc();
         for value in values {
             self.shared.metrics.fetched.with_label_values(&[translate::fetched(value)]).inc();

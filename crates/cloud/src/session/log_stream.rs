@@ -109,7 +109,7 @@ impl LogStream {
     pub(super) fn flush_dropped(&mut self, observe: &mut dyn FnMut(Line<'_>)) {
         let Some(dropped) = self.rate.take_dropped() else { return };
         self.metrics.count_limit("log_lines_a_second");
-        tracing::warn!(device = %self.device, "log lines dropped");
+        tracing::warn!(name: "log_lines_dropped", device = %self.device, "log lines dropped");
         let text = self.rate.report(dropped);
         self.store_log(dropped.sequence, dropped.clock, text.into_bytes(), observe);
     }

@@ -35,7 +35,7 @@ impl Session {
     pub(super) fn open_broker(&mut self, connection: ConnectionId, target: Target) {
         let (connector, owner) = (self.shared.connector.clone(), self.owner());
         let (host, port, tls) = (text::redacted_host(&target.host), target.port, target.tls.is_some());
-        tracing::debug!(device = %self.device, connection = connection.0, %host, port, tls, "connecting to a broker");
+        tracing::debug!(name: "broker_connecting", device = %self.device, connection = connection.0, host = host.as_str(), port, tls, "connecting to a broker");
         let parameters = target.bytes();
         let (permit, start) = (self.outbound_permit(), self.meters.charge_start());
         let is_allowed = permit.is_some();
@@ -62,7 +62,7 @@ impl Session {
             metrics::observe(&shared.metrics.store_seconds.look_up, start.elapsed());
             found.unwrap_or_else(|error| {
                 shared.metrics.store_failures.with_label_values(&["look_up"]).inc();
-                tracing::error!(%device, %error, "cannot read configuration");
+                tracing::error!(name: "config_unreadable", %device, %error, "cannot read configuration");
                 vec![Value::Unavailable; keys.len()]
             })
         };
@@ -106,7 +106,7 @@ impl Session {
         }
         let permit = self.admission.account()?.outbound.try_acquire();
         if permit.is_none() {
-            tracing::warn!(device = %self.device, "too many outbound connections of its account");
+            tracing::warn!(name: "outbound_connections_exceeded", device = %self.device, "too many outbound connections of its account");
             self.shared.metrics.count_limit("outbound_connections_per_account");
         }
         permit

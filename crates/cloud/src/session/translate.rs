@@ -6,7 +6,6 @@ use sansio::{Duration, WallTime};
 
 use super::broker::BrokerEvent;
 use crate::clock::wall_micros;
-use crate::events::Disconnection;
 use crate::registry::EndReason;
 use crate::shared::Shared;
 
@@ -33,35 +32,6 @@ pub(super) fn bye_reason(reason: EndReason) -> ByeReason {
         EndReason::Revoked => ByeReason::Revoked,
         EndReason::Internal => ByeReason::Internal,
         EndReason::TooMany | EndReason::TooOften | EndReason::Overloaded => ByeReason::Overloaded,
-    }
-}
-
-/// Why a device was refused, as a label of a metric.
-pub(super) fn refused(reason: EndReason) -> &'static str {
-    match reason {
-        EndReason::Revoked => "revoked",
-        EndReason::Internal => "store",
-        EndReason::TooMany => "connections_per_account",
-        EndReason::TooOften => "connections_a_second_per_device",
-        EndReason::Overloaded => "memory",
-        EndReason::Replaced => "replaced",
-        EndReason::ShuttingDown => "shutting_down",
-    }
-}
-
-/// Why a session has ended, as a label of a metric.
-pub(super) fn ended(reason: &Disconnection) -> &'static str {
-    match reason {
-        Disconnection::Lost => "lost",
-        Disconnection::TimedOut => "timed_out",
-        Disconnection::Bye(ByeReason::Replaced) => "replaced",
-        Disconnection::Bye(ByeReason::ShuttingDown) => "shutting_down",
-        Disconnection::Bye(ByeReason::Revoked) => "revoked",
-        Disconnection::Bye(ByeReason::Overloaded) => "overloaded",
-        Disconnection::Bye(ByeReason::Internal) => "internal",
-        Disconnection::Bye(ByeReason::Violation) => "violation",
-        Disconnection::Bye(ByeReason::Keepalive) => "keepalive",
-        Disconnection::Bye(_) => "bye",
     }
 }
 

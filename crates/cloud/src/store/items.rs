@@ -209,7 +209,7 @@ impl Store {
             for item in wanted {
                 values.push(match self.look_up_one(device, item).await {
                     Err(StoreError::Damaged(what)) => {
-                        tracing::error!(%device, key = %item.key.escape_ascii(), "the database holds a damaged {what}");
+                        tracing::error!(name: "item_damaged", %device, key = %item.key.escape_ascii(), "the database holds a damaged {what}");
                         Value::Unavailable
                     }
                     value => value?,

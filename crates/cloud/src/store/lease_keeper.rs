@@ -121,9 +121,10 @@ impl FileWatch {
     fn report(&self, is_same: bool) {
         let database = self.path.display();
         if is_same {
-            tracing::info!(%database, "the database file is available again");
+            tracing::info!(name: "database_restored", %database, "the database file is available again");
         } else {
             tracing::error!(
+                name: "database_removed",
                 %database,
                 "the database file was removed or replaced: no device is served; stop the cloud and put the file back"
             );
@@ -144,9 +145,9 @@ impl LeaseKeeper {
                 sleep(CHECK_INTERVAL).await;
             }
             self.lease.set(LeaseState::Lost);
-            tracing::error!(database = %self.database.name(), "the lock on the database is lost");
+            tracing::error!(name: "lock_lost", database = %self.database.name(), "the lock on the database is lost");
             connection = self.reacquire().await;
-            tracing::info!(database = %self.database.name(), "the lock on the database is held again");
+            tracing::info!(name: "lock_regained", database = %self.database.name(), "the lock on the database is held again");
         }
     }
 
@@ -154,7 +155,9 @@ impl LeaseKeeper {
         loop {
             match self.try_reacquire().await {
                 Ok(connection) => return connection,
-                Err(error) => tracing::debug!(%error, "the database cannot be used"),
+                Err(error) => {
+                    tracing::debug!(name: "database_unusable", %error, "the database cannot be used")
+                }
             }
             sleep(CHECK_INTERVAL / 5).await;
         }
@@ -167,6 +170,7 @@ impl LeaseKeeper {
         }
         self.lease.set(LeaseState::Taken);
         tracing::error!(
+            name: "lock_taken",
             database = %self.database.name(),
             "another cloud has taken the database: no device is served; stop one of them"
         );

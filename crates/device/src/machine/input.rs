@@ -209,9 +209,11 @@ impl Machine {
             Input::LinkConnected => self.on_link(DeviceEvent::LinkUp, LinkInput::Connected),
             Input::LinkLost { kind, cause } => {
                 let bye = self.enter_kernel(|kernel, _| kernel.take_bye());
-                let cause =
-                    bye.map_or_else(|| bounded(cause).to_owned(), |reason| bye_text(reason).to_owned());
-                let down = DeviceEvent::LinkDown { cause };
+                let (reason, cause) = match bye {
+                    Some(reason) => (reason.label(), bye_text(reason)),
+                    None => (loss_label(*kind), bounded(cause)),
+                };
+                let down = DeviceEvent::LinkDown { reason, cause: cause.to_owned() };
                 self.on_link(down, LinkInput::Lost(*kind));
             }
             Input::Received(bytes) => return self.receive(bytes).map_err(InputError::Violation),
@@ -358,6 +360,14 @@ fn bounded(cause: &str) -> &str {
     &cause[..cause.floor_char_boundary(MAX_CAUSE)]
 }
 /// What the reason of a `BYE` means for the operator of the device (D323).
+fn loss_label(kind: LinkLoss) -> &'static str {
+    match kind {
+        LinkLoss::NoCarrier => "no_carrier",
+        LinkLoss::Unreachable => "unreachable",
+        LinkLoss::Requested => "requested",
+    }
+}
+
 fn bye_text(reason: ByeReason) -> &'static str {
     match reason {
         ByeReason::Done => "the cloud ended it",

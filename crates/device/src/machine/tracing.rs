@@ -170,7 +170,7 @@ fn mark(event: &DeviceEvent) -> Option<(Lane, &'static str, Fields)> {
     match event {
         E::LinkConnecting => named(Lane::Link, "connecting", vec![]),
         E::LinkUp => named(Lane::Link, "up", vec![]),
-        E::LinkDown { cause } => named(Lane::Link, "down", field("cause", cause)),
+        E::LinkDown { cause, .. } => named(Lane::Link, "down", field("cause", cause)),
         E::Started { reason } => named(Lane::Device, "application starts", field("reason", &reason.name())),
         E::NetworkRequested => named(Lane::Kernel, "network requested", vec![]),
         E::NetworkReleased => named(Lane::Kernel, "network released", vec![]),

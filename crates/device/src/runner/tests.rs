@@ -115,7 +115,7 @@ fn a_cloud_that_breaks_a_rule_is_reported_and_left() {
     assert_eq!((bye[0], bye[2]), (0x40, 2), "BYE, violation");
     let down = bench.events.recv_timeout(PATIENCE).expect("an event");
     assert!(
-        matches!(&down, DeviceEvent::LinkDown { cause } if cause.starts_with("the cloud violated the link protocol")),
+        matches!(&down, DeviceEvent::LinkDown { reason: "requested", cause } if cause.starts_with("the cloud violated the link protocol")),
         "{down:?}"
     );
 }
@@ -123,7 +123,10 @@ fn a_cloud_that_breaks_a_rule_is_reported_and_left() {
 #[test]
 fn a_cloud_that_is_not_there_is_reported() {
     let bench = Bench::alone(&idle());
-    bench.expect(&DeviceEvent::LinkDown { cause: "cloud at localhost:1: connection refused".into() });
+    bench.expect(&DeviceEvent::LinkDown {
+        reason: "unreachable",
+        cause: "cloud at localhost:1: connection refused".into(),
+    });
 }
 
 #[test]
@@ -294,7 +297,7 @@ fn an_unused_link_is_ended_in_order() {
     let bench = Bench::start(&visiting(), &authority, server.address);
     bench.expect(&DeviceEvent::NetworkRequested);
     bench.expect(&DeviceEvent::NetworkReleased);
-    bench.expect(&DeviceEvent::LinkDown { cause: "no longer needed".into() });
+    bench.expect(&DeviceEvent::LinkDown { reason: "requested", cause: "no longer needed".into() });
     let (bye, clean) = heard.recv_timeout(PATIENCE).expect("a BYE");
     assert!(clean, "TLS was closed in good order");
     assert_eq!((bye[0], bye[2]), (0x40, 0), "BYE, done");

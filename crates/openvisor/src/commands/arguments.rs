@@ -2,7 +2,7 @@
 //!
 //! No type of the command line implements `Debug`: settings, secrets and database URLs are among the values.
 
-use clap::{Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::accounts::AccountsArguments;
 use super::bundle::BundleArguments;
@@ -61,6 +61,23 @@ Colour is used on a terminal only, and never if NO_COLOR is set.";
 pub struct Arguments {
     #[command(subcommand)]
     pub(super) command: Command,
+}
+
+impl Arguments {
+    /// The command line of this process, and whether it has `--json`. Usage errors and `--help` end the process.
+    pub fn from_command_line() -> (Self, bool) {
+        let matches = Self::command().get_matches();
+        let json = has_json(&matches);
+        (Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()), json)
+    }
+}
+
+/// Whether the innermost command has `--json`.
+fn has_json(matches: &ArgMatches) -> bool {
+    match matches.subcommand() {
+        Some((_, inner)) => has_json(inner),
+        None => matches!(matches.try_get_one::<bool>("json"), Ok(Some(true))),
+    }
 }
 
 #[derive(Subcommand)]

@@ -6,17 +6,17 @@ mod warnings;
 
 use std::net::SocketAddr;
 
+use ::cloud::Config;
 use ::cloud::destinations::Destinations;
-use ::cloud::events::Event;
-use ::cloud::{Config, LoweredLimit};
+use ::cloud::events::Event as DeviceEvent;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::host::outbound::{Outbound, destinations_summary};
+use crate::host::outbound::Outbound;
 use crate::host::signals::StopSignal;
 use crate::host::{address, process};
 use crate::operate::store_url;
-use crate::output::event_output;
+use crate::output::event::Event;
 use crate::output::exit::Failure;
 use crate::output::logging::{self, Level};
 use crate::output::timeline::{Format, Source, Timeline};
@@ -31,8 +31,8 @@ pub(super) async fn run(arguments: CloudArguments) -> Result<(), Failure> {
     logging::start(level, arguments.log_format);
     process::warn_if_root();
     warnings::warn(&config, !arguments.names.is_empty());
-    let hosts = config.hosts.join(", ");
-    let destinations = destinations_summary(&config.destinations);
+    let hosts = config.hosts.clone();
+    let destinations = Event::destinations(&config.destinations);
     let timeline = Timeline::on_stdout(Format::from_flag(arguments.json));
     let stop = StopSignal::listen()?;
     let is_first = !warnings::is_complete(&arguments.data);
@@ -42,21 +42,21 @@ pub(super) async fn run(arguments: CloudArguments) -> Result<(), Failure> {
         }
     })?;
     let events = (!arguments.quiet).then(|| cloud.events());
-    timeline.add(Source::Cloud, format!("listening on {}", cloud.address()));
-    timeline.add(Source::Cloud, destinations);
-    timeline.add(Source::Cloud, format!("reachable by devices as {hosts}"));
-    if let Some(line) = lowered_limits_line(cloud.lowered_limits()) {
-        timeline.add(Source::Cloud, line);
+    timeline.add(&Event::CloudListening { address: cloud.address().to_string() });
+    timeline.add(&destinations);
+    timeline.add(&Event::CloudHosts { hosts });
+    if let Some(lowered) = Event::limits_lowered(cloud.lowered_limits()) {
+        timeline.add(&lowered);
     }
     if let Some(address) = cloud.metrics_address() {
-        timeline.add(Source::Cloud, format!("health and metrics at http://{address}/metrics"));
+        timeline.add(&Event::MetricsListening { address: address.to_string() });
     }
     let failed = tokio::select! {
         () = stop.received() => None,
         () = show(events, &timeline) => None,
         task = cloud.failed() => Some(task),
     };
-    timeline.add(Source::Cloud, "stopping");
+    timeline.add(&Event::Stopping { source: Source::Cloud });
     cloud.stop().await;
     logging::report_suppressed();
     match failed {
@@ -64,18 +64,6 @@ pub(super) async fn run(arguments: CloudArguments) -> Result<(), Failure> {
         Some(task) => Err(Failure::failed(format!("the cloud's background task `{task}` panicked"))
             .hint("see its log, and restart the cloud")),
     }
-}
-
-/// A line with the limits that are lower than configured, if there are any.
-fn lowered_limits_line(limits: &[LoweredLimit]) -> Option<String> {
-    let limits: Vec<_> = limits.iter().map(ToString::to_string).collect();
-    let line = || {
-        format!(
-            "limits lowered, because the process may open too few files (ulimit -n): {}",
-            limits.join(", ")
-        )
-    };
-    (!limits.is_empty()).then(line)
 }
 
 fn cloud_config(arguments: &CloudArguments, listen: SocketAddr) -> Result<Config, Failure> {
@@ -99,21 +87,15 @@ fn cloud_config(arguments: &CloudArguments, listen: SocketAddr) -> Result<Config
 }
 
 /// Shows events. With `--quiet` it does not subscribe to them, which saves a little work per message.
-async fn show(events: Option<Receiver<Event>>, timeline: &Timeline) {
+async fn show(events: Option<Receiver<DeviceEvent>>, timeline: &Timeline) {
     let Some(mut events) = events else { return std::future::pending().await };
     loop {
         match events.recv().await {
-            Ok(event) => {
-                let (source, text) = event_output::cloud_line(&event.kind);
-                timeline.add(source, format!("{}: {text}", short(event.device.as_str())));
+            Ok(event) => timeline.add_of(event.device.as_str(), &(&event.kind).into()),
+            Err(RecvError::Lagged(count)) => {
+                timeline.add(&Event::EventsDropped { count, source: Source::Cloud });
             }
-            Err(RecvError::Lagged(count)) => timeline.add(Source::Cloud, event_output::missed_text(count)),
             Err(RecvError::Closed) => return,
         }
     }
-}
-
-/// The start of an id, which is enough to distinguish devices.
-fn short(id: &str) -> &str {
-    id.get(..10).unwrap_or(id)
 }

@@ -12,7 +12,6 @@ use ::cloud::events::EventKind;
 use ::device::application::Application;
 use ::device::events::{DeviceEvent, PinFilter};
 use demo_broker::{self as broker, Broker};
-use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::demo::broker_monitor::{BrokerMonitor, MonitoredMessage};
@@ -26,9 +25,9 @@ use crate::host::signals::StopSignal;
 use crate::host::wiring::Wiring;
 use crate::host::{application, debugging};
 use crate::operate::settings::{self, Setting, SettingStore};
-use crate::output::event_output;
+use crate::output::event::Event;
 use crate::output::exit::Failure;
-use crate::output::timeline::{Format, Source, Timeline, payload_text};
+use crate::output::timeline::{Format, Timeline, payload_text};
 pub(super) use arguments::DemoArguments;
 
 /// The sample application, as `sdk/samples/mqtt` builds it.
@@ -72,18 +71,18 @@ impl Demo {
         let failed = |error| Failure::environment(format!("cannot start the demo's broker: {error}"));
         let broker = Broker::start(observer).await.map_err(failed)?;
         let address = broker.address();
-        timeline.add(Source::Broker, format!("listening on {address}, MQTT 3.1.1 and 5"));
+        timeline.add(&Event::BrokerListening { address: address.to_string() });
         let monitor = BrokerMonitor::connect(address).await.map_err(failed)?;
         let topics = Topics { readings: "demo/readings".into(), commands: "demo/commands".into() };
         let port = address.port();
-        timeline.add(Source::Demo, format!("to monitor it yourself: mosquitto_sub -p {port} -t 'demo/#' -v"));
+        timeline.add(&Event::MonitorHint { port });
         // The user's settings come last, so that they override the demo's own.
         config.settings = [sample_settings(port, &topics), config.settings].concat();
         debugging::announce(&config.debugging, &timeline);
-        timeline.add(Source::Cloud, config.outbound.summary());
+        timeline.add(&config.outbound.event());
         let platform = Platform::start(config).await?;
-        timeline.add(Source::Cloud, format!("listening on {}", platform.cloud_address()));
-        timeline.add(Source::Device, format!("id {}", platform.device_id()));
+        timeline.add(&Event::CloudListening { address: platform.cloud_address().to_string() });
+        timeline.add(&Event::DeviceId { id: platform.device_id().to_owned() });
         let script = DemoScript::new(topics.clone(), nonce());
         Ok(Self { timeline, broker, broker_events, monitor, platform, topics, script, log_lines: 0 })
     }
@@ -111,7 +110,7 @@ impl Demo {
     fn on_platform_event(&mut self, event: &PlatformEvent) -> Result<(), Failure> {
         match event {
             PlatformEvent::Device(Observation::Ended) => {
-                return Err(Failure::failed(event_output::DEVICE_ENDED));
+                return Err(Failure::failed(Event::DeviceFailed.text()));
             }
             PlatformEvent::Device(Observation::Event(DeviceEvent::Led { on })) => {
                 self.script.on_led(self.timeline.elapsed(), *on);
@@ -119,20 +118,8 @@ impl Demo {
             PlatformEvent::Cloud(EventKind::Log { .. }) => self.log_lines += 1,
             _ => {}
         }
-        if let PlatformEvent::Device(observation) = event
-            && let Some(crash) = observation.crash()
-        {
-            debugging::report_crash(crash, &self.timeline);
-        } else {
-            self.show(event);
-        }
+        event.show(&self.timeline);
         Ok(())
-    }
-
-    fn show(&self, event: &PlatformEvent) {
-        if let Some((source, text)) = event.line() {
-            self.timeline.add(source, text);
-        }
     }
 
     fn on_broker_event(&mut self, event: &broker::Event) {
@@ -141,21 +128,28 @@ impl Demo {
         {
             self.script.on_subscription(filter);
         }
-        if let Some((source, text)) = event_output::broker_line(event) {
-            self.timeline.add(source, text);
+        if let Some(event) = Event::of_broker(event) {
+            self.timeline.add(&event);
         }
     }
 
     fn on_message(&mut self, message: &MonitoredMessage) {
         self.script.on_message(self.timeline.elapsed(), &message.topic, &message.payload);
-        let text = format!("{}  {}", message.topic, payload_text(&message.payload));
-        self.timeline.add(Source::Broker, text);
+        self.timeline.add(&Event::BrokerMessage {
+            client: None,
+            topic: message.topic.clone(),
+            qos: None,
+            retain: None,
+            bytes: message.payload.len(),
+            payload: payload_text(&message.payload),
+        });
     }
 
     /// Sends the script's next command, if it has one.
     async fn send_command(&mut self) -> Result<(), Failure> {
         let Some(command) = self.script.poll_command(self.timeline.elapsed()) else { return Ok(()) };
-        self.timeline.add(Source::Demo, format!("publishes to {}: {command}", self.topics.commands));
+        let topic = self.topics.commands.clone();
+        self.timeline.add(&Event::CommandPublished { topic, payload: command.clone() });
         let sent = self.monitor.publish(&self.topics.commands, &command).await;
         sent.map_err(|_| broker_ended())
     }
@@ -166,9 +160,7 @@ impl Demo {
             if let PlatformEvent::Cloud(EventKind::Log { .. }) = event {
                 self.log_lines += 1;
             }
-            if let Some((source, text)) = event.line() {
-                timeline.add(source, text);
-            }
+            event.show(&timeline);
         }
         broker.stop().await;
         result?;
@@ -178,7 +170,7 @@ impl Demo {
         }
         let missing = script.missing_proof();
         let line = missing.map_or_else(|| summary(&script), |missing| format!("Failed: {missing}."));
-        timeline.add_summary(&line, &summary_values(&script, self.log_lines));
+        timeline.add(&summary_event(&script, self.log_lines, line));
         match missing {
             None => Ok(()),
             Some(missing) => Err(Failure::failed(missing)),
@@ -225,15 +217,17 @@ fn summary(script: &DemoScript) -> String {
     )
 }
 
-fn summary_values(script: &DemoScript, log_lines: u64) -> Vec<(&'static str, Value)> {
-    let millis = |time: Option<Duration>| time.map_or(Value::Null, |time| json!(time.as_millis() as u64));
-    vec![
-        ("readings", json!(script.readings())),
-        ("first reading ms", millis(script.first_reading())),
-        ("commands", json!(script.commands())),
-        ("echo answered ms", millis(script.echoed())),
-        ("log lines", json!(log_lines)),
-    ]
+fn summary_event(script: &DemoScript, log_lines: u64, line: String) -> Event {
+    let millis = |time: Option<Duration>| time.map(|time| time.as_millis() as u64);
+    Event::DemoSummary {
+        passed: script.missing_proof().is_none(),
+        readings: script.readings(),
+        first_reading_ms: millis(script.first_reading()),
+        commands: script.commands(),
+        echo_answered_ms: millis(script.echoed()),
+        log_lines,
+        line,
+    }
 }
 
 /// The configuration that the sample fetches.

@@ -20,7 +20,7 @@ use crate::host::wiring::{InputReaders, Wiring};
 use crate::host::{application, debugging};
 use crate::options::ShowOptions;
 use crate::output::error_text::identity_failure;
-use crate::output::event_output;
+use crate::output::event::Event;
 use crate::output::exit::Failure;
 use crate::output::timeline::{Format, Source, Timeline};
 pub(super) use arguments::DeviceArguments;
@@ -30,29 +30,33 @@ pub(super) async fn run(arguments: DeviceArguments) -> Result<(), Failure> {
     let verdict = &arguments.verdict;
     let report = TestReport::create(verdict.junit.as_deref(), "device", &arguments.application.image)?;
     let mut verdict = Verdict::new(verdict, arguments.factory_test.factory_test);
-    let result = run_to_end(&arguments, &mut verdict).await;
-    report.finish(&verdict, result)
+    let timeline = Timeline::on_stdout(Format::from_flag(arguments.json));
+    let result = run_to_end(&arguments, &mut verdict, timeline.clone()).await;
+    let result = report.finish(&verdict, result);
+    timeline.add_end(&verdict.event(&result));
+    result
 }
 
-async fn run_to_end(arguments: &DeviceArguments, verdict: &mut Verdict) -> Result<(), Failure> {
+async fn run_to_end(
+    arguments: &DeviceArguments,
+    verdict: &mut Verdict,
+    timeline: Timeline,
+) -> Result<(), Failure> {
     let image = &arguments.application;
     let application = application::load(&image.image, image.signer.as_deref())?;
-    let signature = application::signature_line(&application, image.signer.is_some());
+    let signature = application::signature(&application, image.signer.is_some());
     if let Some(recording) = &arguments.recording.replay {
-        return replay::run(replay_config(arguments, recording, application), verdict).await;
+        return replay::run(replay_config(arguments, recording, application, timeline), verdict).await;
     }
     let (mut options, readers) = options(arguments, application)?;
     let recording = Recording::create(&arguments.recording)?;
     let status = recording.status();
     (options.seed, options.recorder) = (recording.seed, recording.recorder);
     let stop = StopSignal::listen()?;
-    let timeline = Timeline::on_stdout(Format::from_flag(arguments.json));
     debugging::announce(&options.debugging, &timeline);
-    timeline.add(Source::Device, format!("id {}", options.identity.device_id()));
-    timeline.add(Source::Device, format!("cloud at {}", options.cloud));
-    if let Some(line) = signature {
-        timeline.add(Source::Device, line);
-    }
+    timeline.add(&Event::DeviceId { id: options.identity.device_id().to_string() });
+    timeline.add(&Event::DeviceCloud { address: options.cloud.to_string() });
+    signature.iter().for_each(|signature| timeline.add(signature));
     let mut device = ObservedDevice::start(options)?;
     readers.start(&device.remote());
     let ending = tokio::select! {
@@ -62,7 +66,7 @@ async fn run_to_end(arguments: &DeviceArguments, verdict: &mut Verdict) -> Resul
         ending = show_events(&mut device, &timeline, &arguments.show, verdict) => ending,
         () = timeline.output().closed() => Ok(Ending::OutputClosed),
     };
-    timeline.add(Source::Device, "stopping");
+    timeline.add(&Event::Stopping { source: Source::Device });
     // What the device has reported until its end still counts for the verdict.
     for observation in device.stop().await {
         verdict.observe(&observation);
@@ -77,6 +81,7 @@ fn replay_config<'a>(
     arguments: &'a DeviceArguments,
     recording: &'a Path,
     application: Application,
+    timeline: Timeline,
 ) -> ReplayConfig<'a> {
     ReplayConfig {
         recording,
@@ -87,7 +92,7 @@ fn replay_config<'a>(
         show: &arguments.show,
         conditions: &arguments.verdict,
         is_factory_test: arguments.factory_test.factory_test,
-        timeline: Timeline::on_stdout(Format::from_flag(arguments.json)),
+        timeline,
         log: None,
         reports_log: arguments.reports_log(),
     }
@@ -125,7 +130,7 @@ async fn show_events(
     loop {
         let observation = device.next().await;
         if observation == Observation::Ended {
-            return Err(Failure::failed(event_output::DEVICE_ENDED));
+            return Err(Failure::failed(Event::DeviceFailed.text()));
         }
         verdict.observe(&observation);
         show_one(&observation, timeline, show);
@@ -142,9 +147,5 @@ fn show_one(observation: &Observation, timeline: &Timeline, show: &ShowOptions) 
     {
         return;
     }
-    if let Some(crash) = observation.crash() {
-        return debugging::report_crash(crash, timeline);
-    }
-    let lines = std::iter::once(observation.line()).chain(observation.picture_lines());
-    lines.for_each(|(source, text)| timeline.add(source, text));
+    timeline.add(&observation.event());
 }

@@ -14,14 +14,14 @@ use ::cloud::DeviceId;
 use ::cloud::clock::wall_millis;
 use ::cloud::store::{LogCursor, LogLine, Store};
 use anstyle::{AnsiColor, Style};
-use serde_json::json;
 
 use crate::host::signals::StopSignal;
 use crate::operate::cloud_data::CloudData;
 use crate::operate::log_gaps::{Gap, GapDetector};
 use crate::output;
+use crate::output::event::Event;
 use crate::output::exit::Failure;
-use crate::output::timeline::{json_text, printable};
+use crate::output::timeline::{json_line, printable};
 use crate::output::timestamp;
 pub(super) use arguments::LogsArguments;
 use arguments::{LogsAction, StreamArguments};
@@ -119,13 +119,12 @@ impl LinePrinter {
     /// gone.
     async fn print(&mut self, store: &Store, line: &LogLine) -> Result<io::Result<()>, Failure> {
         let gap = self.gaps.entry(line.device).or_default().next(line.boot, line.sequence);
-        let lines = if self.json {
-            json_lines(line, &gap)
+        let text: String = if self.json {
+            json_lines(line, &gap).concat()
         } else {
             let name = self.name(store, line.device).await?;
-            text_lines(line, &gap, &name)
+            text_lines(line, &gap, &name).iter().flat_map(|line| [line.as_str(), "\n"]).collect()
         };
-        let text: String = lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
         Ok(output::stdout().send(text.as_bytes()).await)
     }
 
@@ -171,23 +170,21 @@ fn device_time(clock: u64) -> String {
 fn json_lines(line: &LogLine, gap: &Gap) -> Vec<String> {
     let LogLine { device, boot, sequence, clock, .. } = *line;
     let device = device.as_str();
-    let mut lines = Vec::new();
+    let mut events = Vec::new();
     if gap.restarted {
-        lines.push(json!({ "event": "started", "device": device, "boot": boot }));
+        events.push(Event::DeviceRestarted { boot });
     }
     if let Some(lost) = &gap.lost {
-        let (first, last) = (lost.start(), lost.end());
-        lines.push(json!({ "event": "lost", "device": device, "boot": boot, "first": first, "last": last }));
+        events.push(Event::LogLinesLost { boot, first: *lost.start(), last: *lost.end() });
     }
-    lines.push(json!({
-        "received": timestamp::rfc3339(line.received),
-        "device": device,
-        "boot": boot,
-        "sequence": sequence,
-        "clock_us": clock,
-        "text": String::from_utf8_lossy(&line.text),
-    }));
-    lines.iter().map(json_text).collect()
+    events.push(Event::AppLog {
+        sequence: Some(sequence),
+        clock_us: Some(clock),
+        boot: Some(boot),
+        received: Some(timestamp::rfc3339(line.received)),
+        line: String::from_utf8_lossy(&line.text).into_owned(),
+    });
+    events.iter().map(|event| json_line(None, Some(device), event)).collect()
 }
 
 #[cfg(test)]
@@ -211,7 +208,10 @@ mod tests {
         let lines = json_lines(&line(b"hello"), &gap);
         assert_eq!(
             lines[1],
-            format!(r#"{{"event":"lost","device":"UV{}","boot":1,"first":1,"last":3}}"#, "0".repeat(32))
+            format!(
+                r#"{{"v":1,"event":"log_lines_lost","source":"app","device":"UV{}","text":"3 lines lost","boot":1,"first":1,"last":3}}"#,
+                "0".repeat(32)
+            ) + "\n"
         );
         assert!(lines[2].contains(r#""text":"hello""#) && lines[2].contains(r#""clock_us":5"#));
     }

@@ -22,9 +22,9 @@ use crate::host::verdict::{Ending, Verdict};
 use crate::host::wiring::Wiring;
 use crate::options::{DebuggingOptions, ShowOptions, VerdictOptions, WiringOptions};
 use crate::output::OutputQueue;
-use crate::output::event_output;
+use crate::output::event::Event;
 use crate::output::exit::Failure;
-use crate::output::timeline::{Source, Timeline, stdout_line};
+use crate::output::timeline::{Timeline, stdout_line};
 
 /// What is replayed, and what becomes of it.
 pub(super) struct ReplayConfig<'a> {
@@ -72,7 +72,7 @@ pub(super) async fn run(config: ReplayConfig<'_>, verdict: &mut Verdict) -> Resu
     debugging::announce(&debugging, &timeline);
     let is_debugged = debugging.gdb.is_some();
     if is_debugged {
-        timeline.add_at(Duration::ZERO, Source::Device, "the replay waits for a debugger");
+        timeline.add_at(Duration::ZERO, &Event::ReplayWaits);
     }
     replay
         .debug(debugging)
@@ -159,8 +159,7 @@ impl Player {
                 return Ok(Ending::OutputClosed);
             }
             if is_stopping() {
-                let text = "replay stopped before the end of the recording";
-                self.timeline.add_at(self.at(), Source::Device, text);
+                self.timeline.add_at(self.at(), &Event::ReplayStopped);
                 return Ok(Ending::Interrupted);
             }
         }
@@ -181,24 +180,18 @@ impl Player {
     /// What a debugger's user has to know, and GDB does not show.
     fn show_debugger(&mut self) {
         if let Some(refusal) = self.replay.take_refusal() {
-            self.timeline.add_at(self.at(), Source::Device, format!("refused to the debugger: {refusal}"));
+            self.timeline.add_at(self.at(), &Event::DebuggerRefused { detail: refusal.to_string() });
         }
         if !self.has_shown_end
             && let Some(ending) = self.replay.ended()
         {
             self.has_shown_end = true;
-            let text = match ending {
-                recording::Ending::Exact { .. } => {
-                    "the recording ends here; the replay ends when the debugger detaches"
-                }
-                recording::Ending::Diverged(_) => {
-                    "the replay diverges here; it ends when the debugger detaches"
-                }
-                recording::Ending::Unreadable(_) => {
-                    "the recording cannot be read beyond this; the replay ends when the debugger detaches"
-                }
+            let result = match ending {
+                recording::Ending::Exact { .. } => "exact",
+                recording::Ending::Diverged(_) => "diverged",
+                recording::Ending::Unreadable(_) => "unreadable",
             };
-            self.timeline.add_at(self.at(), Source::Device, text);
+            self.timeline.add_at(self.at(), &Event::ReplayEndReached { result });
         }
     }
 
@@ -226,13 +219,15 @@ impl Player {
 
     /// Shows a line of the application's.
     fn show_line(&self, line: &[u8]) {
+        let event = Event::app_log(line);
         match self.log {
             Some(log) => {
+                self.timeline.add_at_to_json(self.at(), &event);
                 let line = stdout_line(std::io::stdout().is_terminal(), line);
                 // The loop ends when this fails.
                 let _ = log.send_blocking(&line);
             }
-            None => self.timeline.add_at(self.at(), Source::App, String::from_utf8_lossy(line)),
+            None => self.timeline.add_at(self.at(), &event),
         }
     }
 
@@ -243,16 +238,8 @@ impl Player {
             match event {
                 DeviceEvent::Led { .. } if !self.shows_led => {}
                 DeviceEvent::Logged { .. } => {}
-                DeviceEvent::Crashed(crash) => debugging::report_crash_at(at, crash, &self.timeline),
-                DeviceEvent::Faulted { .. } => {
-                    let (source, text) = event_output::device_line(event);
-                    self.timeline.add_error_at(at, source, text);
-                }
                 DeviceEvent::TestLog { text } => self.show_line(text),
-                event => {
-                    let (source, text) = event_output::device_line(event);
-                    self.timeline.add_at(at, source, text);
-                }
+                event => self.timeline.add_at(at, &event.into()),
             }
         }
     }
@@ -261,8 +248,7 @@ impl Player {
 fn result(path: &Path, ending: recording::Ending, timeline: &Timeline) -> Result<Ending, Failure> {
     match ending {
         recording::Ending::Exact { cycle, is_whole } => {
-            let cut = if is_whole { "" } else { ", up to where the recording is cut off" };
-            timeline.add_at(guest_time(cycle), Source::Device, format!("replayed exactly{cut}"));
+            timeline.add_at(guest_time(cycle), &Event::Replayed { whole: is_whole });
             Ok(Ending::Replayed)
         }
         recording::Ending::Diverged(divergence) => {

@@ -25,7 +25,7 @@ use crate::host::{application, debugging};
 use crate::operate::settings;
 use crate::options::ShowOptions;
 use crate::output;
-use crate::output::event_output;
+use crate::output::event::Event;
 use crate::output::exit::Failure;
 use crate::output::timeline::{Format, Source, Timeline, stdout_line};
 pub(super) use arguments::RunArguments;
@@ -39,29 +39,33 @@ pub(super) async fn run(arguments: RunArguments) -> Result<(), Failure> {
     let verdict = &arguments.verdict;
     let report = TestReport::create(verdict.junit.as_deref(), "run", &arguments.application.image)?;
     let mut verdict = Verdict::new(verdict, arguments.factory_test.factory_test);
-    let result = run_to_end(&arguments, &mut verdict).await;
-    report.finish(&verdict, result)
-}
-
-async fn run_to_end(arguments: &RunArguments, verdict: &mut Verdict) -> Result<(), Failure> {
     let format = if arguments.quiet { Format::Silent } else { Format::from_flag(arguments.json) };
     let timeline = Timeline::on_stderr(format);
+    let result = run_to_end(&arguments, &mut verdict, timeline.clone()).await;
+    let result = report.finish(&verdict, result);
+    timeline.add_end(&verdict.event(&result));
+    result
+}
+
+async fn run_to_end(
+    arguments: &RunArguments,
+    verdict: &mut Verdict,
+    timeline: Timeline,
+) -> Result<(), Failure> {
     if let Some(recording) = &arguments.recording.replay {
         return replay::run(replay_config(arguments, recording, timeline)?, verdict).await;
     }
     let config = platform_config(arguments)?;
     let recording = config.recording.status();
-    let signature = application::signature_line(&config.application, arguments.application.signer.is_some());
+    let signature = application::signature(&config.application, arguments.application.signer.is_some());
     let stop = StopSignal::listen()?;
     debugging::announce(&config.debugging, &timeline);
-    let outbound = config.outbound.summary();
+    let outbound = config.outbound.event();
     let mut platform = Platform::start(config).await?;
-    timeline.add(Source::Cloud, outbound);
-    timeline.add(Source::Cloud, format!("listening on {}", platform.cloud_address()));
-    timeline.add(Source::Device, format!("id {}", platform.device_id()));
-    if let Some(line) = signature {
-        timeline.add(Source::Device, line);
-    }
+    timeline.add(&outbound);
+    timeline.add(&Event::CloudListening { address: platform.cloud_address().to_string() });
+    timeline.add(&Event::DeviceId { id: platform.device_id().to_owned() });
+    signature.iter().for_each(|signature| timeline.add(signature));
     let ending = tokio::select! {
         () = stop.received() => Ok(Ending::Interrupted),
         () = elapsed(arguments.pace.seconds) => Ok(Ending::TimeOver),
@@ -70,7 +74,7 @@ async fn run_to_end(arguments: &RunArguments, verdict: &mut Verdict) -> Result<(
         // The reader of the log lines is gone.
         () = output::raw_stdout().failed() => Ok(Ending::OutputClosed),
     };
-    timeline.add(Source::Device, "stopping");
+    timeline.add(&Event::Stopping { source: Source::Device });
     let last_events = platform.stop().await;
     for event in &last_events {
         observe(event, verdict);
@@ -160,7 +164,7 @@ async fn show_events(
         // Before it is shown, which may wait for a reader: the verdict does not depend on who reads.
         observe(&event, verdict);
         if matches!(event, PlatformEvent::Device(Observation::Ended)) {
-            return Err(Failure::failed(event_output::DEVICE_ENDED));
+            return Err(Failure::failed(Event::DeviceFailed.text()));
         }
         if show_event(&event, timeline, show).await.is_err() {
             return Ok(Ending::OutputClosed);
@@ -194,7 +198,8 @@ async fn show_last_events(events: &[PlatformEvent], timeline: &Timeline, show: &
 }
 
 /// Writes the application's log lines to standard output: byte for byte to a file or a program, escaped to a terminal,
-/// which an image could otherwise control (D207). Everything else goes to the timeline.
+/// which an image could otherwise control (D207). Everything else goes to the timeline; in JSON the log lines do, too,
+/// so that it has all events in their order.
 ///
 /// Waits for room on standard output; meanwhile events stay in their own queues, which count those they drop.
 async fn show_event(event: &PlatformEvent, timeline: &Timeline, show: &ShowOptions) -> io::Result<()> {
@@ -207,24 +212,14 @@ async fn show_event(event: &PlatformEvent, timeline: &Timeline, show: &ShowOptio
     | PlatformEvent::Device(Observation::Event(DeviceEvent::TestLog { text })) = event
     {
         // A newline at the end of a message is not a line of its own.
-        let line = stdout_line(io::stdout().is_terminal(), text.strip_suffix(b"\n").unwrap_or(text));
+        let text = text.strip_suffix(b"\n").unwrap_or(text);
+        timeline.add_to_json(&match event {
+            PlatformEvent::Cloud(kind) => kind.into(),
+            _ => Event::app_log(text),
+        });
+        let line = stdout_line(io::stdout().is_terminal(), text);
         return output::raw_stdout().send(&line).await;
     }
-    if let PlatformEvent::Device(observation) = event
-        && let Some(crash) = observation.crash()
-    {
-        debugging::report_crash(crash, timeline);
-        return Ok(());
-    }
-    if let PlatformEvent::Device(Observation::Event(faulted @ DeviceEvent::Faulted { .. })) = event {
-        let (source, text) = event_output::device_line(faulted);
-        timeline.add_error(source, text);
-        return Ok(());
-    }
-    let picture = match event {
-        PlatformEvent::Device(observation) => observation.picture_lines(),
-        PlatformEvent::Cloud(_) | PlatformEvent::CloudMissed(_) => Vec::new(),
-    };
-    event.line().into_iter().chain(picture).for_each(|(source, text)| timeline.add(source, text));
+    event.show(timeline);
     Ok(())
 }

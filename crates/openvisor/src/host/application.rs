@@ -5,6 +5,7 @@ use std::path::Path;
 use bundle::{KeyError, PublicKey, SigningKey};
 use device::application::Application;
 
+use crate::output::event::Event;
 use crate::output::exit::Failure;
 
 /// Loads the application from the file `image`; with `signer`, only from a bundle signed with the key in that file.
@@ -13,10 +14,9 @@ pub(crate) fn load(image: &Path, signer: Option<&Path>) -> Result<Application, F
     Ok(Application::load(image, signer.as_ref())?)
 }
 
-/// A line about the bundle's signature, if there is one.
-pub(crate) fn signature_line(application: &Application, was_verified: bool) -> Option<String> {
-    let how = if was_verified { "verified" } else { "not verified, because --signer is not given" };
-    application.signer_id.map(|key| format!("bundle signed with key {key:016x}, {how}"))
+/// The bundle's signature, if there is one.
+pub(crate) fn signature(application: &Application, verified: bool) -> Option<Event> {
+    application.signer_id.map(|key| Event::BundleSigned { signer_id: format!("{key:016x}"), verified })
 }
 
 /// Reads the public key in the file that `option` names.

@@ -3,19 +3,16 @@
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use device::debug::Debugging;
-use device::debug::backtrace::Frame;
-use device::debug::crash::Crash;
 use device::debug::gdb::Server;
-use device::debug::symbols::{Site, Symbols};
+use device::debug::symbols::Symbols;
 use device::debug::trace::{Format, TraceSink, Tracer};
-use serde_json::{Value, json};
 
 use crate::options::{DebuggingOptions, TraceFormat};
+use crate::output::event::Event;
 use crate::output::exit::Failure;
-use crate::output::timeline::{Source, Timeline};
+use crate::output::timeline::Timeline;
 
 /// Opens what `options` name. Symbols come from `image` unless the options name another file.
 pub(crate) fn open(options: &DebuggingOptions, image: Option<&Path>) -> Result<Debugging, Failure> {
@@ -74,50 +71,10 @@ fn load_symbols(file: &Path) -> Result<Symbols, Failure> {
 /// information that cannot be read, which backtraces will lack.
 pub(crate) fn announce(debugging: &Debugging, timeline: &Timeline) {
     let notes = debugging.symbols.iter().flat_map(Symbols::notes);
-    notes.for_each(|note| timeline.add(Source::Device, note));
+    notes.for_each(|note| timeline.add(&Event::DebugInfoUnreadable { detail: note.to_string() }));
     if let Some(server) = &debugging.gdb {
-        timeline.announce(&format!("GDB server listening on {}", server.address()));
+        timeline.add(&Event::GdbListening { address: server.address().to_string() });
     }
-}
-
-/// Reports a crash: as lines of text, or as one JSON object.
-pub(crate) fn report_crash(crash: &Crash, timeline: &Timeline) {
-    report_crash_at(timeline.elapsed(), crash, timeline);
-}
-
-/// The same with a given time.
-pub(crate) fn report_crash_at(at: Duration, crash: &Crash, timeline: &Timeline) {
-    timeline.add_report(at, Source::Device, &crash.lines(), "crash", &crash_fields(crash));
-}
-
-fn crash_fields(crash: &Crash) -> Value {
-    let frames: Vec<Value> = crash.frames.iter().flat_map(frame_fields).collect();
-    json!({
-        "cause": crash.fault.to_string(),
-        "cfsr": { "value": crash.fault.cfsr, "bits": crash.cfsr() },
-        "hfsr": { "value": crash.fault.hfsr, "bits": crash.hfsr() },
-        "mmfar": crash.mmfar(),
-        "bfar": crash.bfar(),
-        "registers": crash.registers,
-        "xpsr": crash.xpsr,
-        "msp": crash.msp,
-        "psp": crash.psp,
-        "backtrace": frames,
-    })
-}
-
-fn frame_fields(frame: &Frame) -> Vec<Value> {
-    let fields = |site: &Site| {
-        let (file, line) = site.line.clone().unzip();
-        json!({
-            "address": frame.address,
-            "function": site.function,
-            "file": file,
-            "line": line,
-            "certain": !frame.uncertain,
-        })
-    };
-    frame.sites.iter().map(fields).collect()
 }
 
 fn listen(address: &str, exposed: bool) -> Result<Server, Failure> {

@@ -4,14 +4,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use device::debug::crash::Crash;
 use device::events::DeviceEvent;
 use device::{Device, Options};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use crate::host::serial_lines::SerialLines;
-use crate::output::event_output::{self, Line};
+use crate::output::event::Event;
 use crate::output::exit::Failure;
 use crate::output::timeline::Source;
 
@@ -30,26 +29,12 @@ pub(crate) enum Observation {
 }
 
 impl Observation {
-    /// Its line in the timeline.
-    pub(crate) fn line(&self) -> Line {
+    /// It as an event of the timeline.
+    pub(crate) fn event(&self) -> Event {
         match self {
-            Self::Event(event) => event_output::device_line(event),
-            Self::Missed(count) => (Source::Device, event_output::missed_text(*count)),
-            Self::Ended => (Source::Device, event_output::DEVICE_ENDED.into()),
-        }
-    }
-
-    /// The rows of a display's picture, which follow the line.
-    pub(crate) fn picture_lines(&self) -> Vec<Line> {
-        let Self::Event(DeviceEvent::Display { picture, .. }) = self else { return Vec::new() };
-        picture.matrix().into_iter().map(|row| (Source::Device, row)).collect()
-    }
-
-    /// The crash, if it is one.
-    pub(crate) fn crash(&self) -> Option<&Crash> {
-        match self {
-            Self::Event(DeviceEvent::Crashed(crash)) => Some(crash),
-            _ => None,
+            Self::Event(event) => event.into(),
+            Self::Missed(count) => Event::EventsDropped { count: *count, source: Source::Device },
+            Self::Ended => Event::DeviceFailed,
         }
     }
 }

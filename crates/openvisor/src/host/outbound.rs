@@ -5,6 +5,7 @@ use cloud::destinations::{Destinations, Range};
 use cloud::{CertificateDer, Config, Resolve, TlsPorts, read_authorities};
 
 use crate::options::OutboundOptions;
+use crate::output::event::Event;
 use crate::output::exit::Failure;
 
 /// The part of the cloud's configuration that is about outbound connections.
@@ -38,9 +39,9 @@ impl Outbound {
         })
     }
 
-    /// Which addresses applications may reach, as a line for the user.
-    pub(crate) fn summary(&self) -> String {
-        destinations_summary(&self.destinations)
+    /// Which addresses applications may reach.
+    pub(crate) fn event(&self) -> Event {
+        Event::destinations(&self.destinations)
     }
 
     /// Writes it to `config`.
@@ -50,15 +51,6 @@ impl Outbound {
         config.extra_authorities = self.extra_authorities;
         config.tls_ports = self.tls_ports;
     }
-}
-
-/// Which addresses applications may reach, as a line for the user.
-pub(crate) fn destinations_summary(destinations: &Destinations) -> String {
-    let allowed: Vec<String> = destinations.allowed().iter().map(ToString::to_string).collect();
-    if allowed.is_empty() {
-        return "applications may reach public addresses only, and none of this machine's own".to_owned();
-    }
-    format!("applications may reach public addresses and {}", allowed.join(", "))
 }
 
 fn extend(destinations: Destinations, allow: &[String]) -> Result<Destinations, Failure> {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use cloud::Cloud;
-use cloud::events::{Event, EventKind};
+use cloud::events::{Event as CloudEvent, EventKind};
 use device::Options;
 use device::application::Application;
 use device::clock::TimeScale;
@@ -21,9 +21,9 @@ use crate::host::outbound::Outbound;
 use crate::host::recording::Recording;
 use crate::host::wiring::Wiring;
 use crate::operate::settings::{self, Setting};
-use crate::output::event_output::{self, Line};
+use crate::output::event::Event;
 use crate::output::exit::Failure;
-use crate::output::timeline::Source;
+use crate::output::timeline::{Source, Timeline};
 
 /// What `run` and `demo` start.
 pub(crate) struct PlatformConfig {
@@ -58,16 +58,18 @@ pub(crate) enum PlatformEvent {
 }
 
 impl PlatformEvent {
-    /// Its line in the timeline, if it has one.
-    pub(crate) fn line(&self) -> Option<Line> {
+    /// Adds it to the timeline.
+    pub(crate) fn show(&self, timeline: &Timeline) {
         match self {
-            Self::Device(observation) => Some(observation.line()),
-            // The device reports its channels itself.
+            Self::Device(observation) => timeline.add(&observation.event()),
+            // The text has what the device reports of its channels; the cloud knows their numbers.
             Self::Cloud(EventKind::Notice(
-                Notice::ChannelOpened { .. } | Notice::ChannelClosed { by_device: true, .. },
-            )) => None,
-            Self::Cloud(kind) => Some(event_output::cloud_line(kind)),
-            Self::CloudMissed(count) => Some((Source::Cloud, event_output::missed_text(*count))),
+                notice @ (Notice::ChannelOpened { .. } | Notice::ChannelClosed { by_device: true, .. }),
+            )) => timeline.add_to_json(&notice.into()),
+            Self::Cloud(kind) => timeline.add(&kind.into()),
+            Self::CloudMissed(count) => {
+                timeline.add(&Event::EventsDropped { count: *count, source: Source::Cloud });
+            }
         }
     }
 }
@@ -75,7 +77,7 @@ impl PlatformEvent {
 /// A running cloud with one device.
 pub(crate) struct Platform {
     cloud: Cloud,
-    cloud_events: broadcast::Receiver<Event>,
+    cloud_events: broadcast::Receiver<CloudEvent>,
     device: ObservedDevice,
     device_id: String,
     /// Removed, if it is temporary, after everything that uses it has stopped.

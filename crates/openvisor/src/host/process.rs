@@ -20,7 +20,7 @@ pub(crate) fn protect_memory() {
 pub(crate) fn warn_if_root() {
     #[cfg(unix)]
     if rustix::process::geteuid().is_root() {
-        tracing::warn!("running as root, which is not needed: run it as a user of its own");
+        tracing::warn!(name: "running_as_root", "running as root, which is not needed: run it as a user of its own");
     }
 }
 

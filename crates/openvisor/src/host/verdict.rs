@@ -7,7 +7,8 @@ use regex_lite::Regex;
 
 use crate::host::observed_device::Observation;
 use crate::options::VerdictOptions;
-use crate::output::exit::Failure;
+use crate::output::event::Event;
+use crate::output::exit::{Exit, Failure};
 
 /// Most bytes of the log that a report contains: the last ones.
 const MAX_LOG: usize = 1 << 20;
@@ -157,6 +158,17 @@ impl Verdict {
             return Err(self.unmet(ending));
         }
         Ok(())
+    }
+
+    /// The end of a run with this result as an event.
+    pub(crate) fn event(&self, result: &Result<(), Failure>) -> Event {
+        let exit = result.as_ref().map_or_else(Failure::exit, |()| Exit::Success);
+        Event::RunEnded {
+            result: exit.label(),
+            exit_code: exit as u8,
+            crashes: self.crashes,
+            detail: result.as_ref().err().map(|failure| failure.message().to_owned()),
+        }
     }
 
     /// Registers and backtrace of the first crash.

@@ -3,6 +3,8 @@
 use std::fmt;
 
 use crate::output;
+use crate::output::event::Event;
+use crate::output::timeline::json_line;
 
 /// The process's exit code. `--help` documents the numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +24,21 @@ pub enum Exit {
     Crashed = 5,
     /// A condition of `--until`, `--device-seconds` or a factory test was not met before the run ended.
     Unmet = 6,
+}
+
+impl Exit {
+    /// The word for it in JSON output.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failed => "failed",
+            Self::BadInput => "bad_input",
+            Self::Environment => "environment",
+            Self::Diverged => "diverged",
+            Self::Crashed => "crashed",
+            Self::Unmet => "unmet",
+        }
+    }
 }
 
 impl From<Exit> for std::process::ExitCode {
@@ -93,6 +110,11 @@ impl Failure {
         }
     }
 
+    /// What happened, in one line.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// The exit code.
     pub fn exit(&self) -> Exit {
         self.exit
@@ -108,8 +130,18 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Queues `failure` for standard error, in colour on a terminal.
-pub fn report(failure: &Failure) {
+/// Queues `failure` for standard error, in colour on a terminal; with `json` as an object.
+pub fn report(failure: &Failure, json: bool) {
+    if json {
+        let event = Event::Error {
+            result: failure.exit.label(),
+            exit_code: failure.exit as u8,
+            detail: failure.message.clone(),
+            hint: failure.hint.clone(),
+        };
+        output::stderr().offer(json_line(None, None, &event).as_bytes());
+        return;
+    }
     let red = anstyle::AnsiColor::Red.on_default().bold();
     // Escaped, because a message may quote a file, a server or a device.
     let message = text::escape(&failure.message);

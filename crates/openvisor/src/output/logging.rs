@@ -14,10 +14,13 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{fmt, registry};
 
 use crate::output;
+use crate::output::event::VERSION;
 use crate::output::timestamp;
 
+mod json_lines;
 mod rates;
 
+use json_lines::JsonLines;
 use rates::{RateLimit, Rates, Suppressed, WINDOW};
 
 /// What is logged. The variants' comments are help text.
@@ -76,7 +79,7 @@ pub(crate) fn start(level: Level, format: Format) {
     let lines = fmt::layer().with_writer(move || text::EscapingWriter::new(form, output::stderr().clone()));
     let started = match format {
         Format::Text => filters.with(lines.with_ansi(false)).try_init(),
-        Format::Json => filters.with(lines.json().flatten_event(true)).try_init(),
+        Format::Json => filters.with(lines.event_format(JsonLines)).try_init(),
     };
     // If there is a subscriber already, the cloud runs without this one.
     if started.is_err() || RATES.set(rates).is_err() {
@@ -93,13 +96,17 @@ pub(crate) fn start(level: Level, format: Format) {
     });
 }
 
-/// All lines of this level and above, but only errors of the resolver, which warns of every name that a device makes
+/// This program's lines of this level and above. Of libraries, whose lines are for their developers, warnings and
+/// errors unless everything is wanted; and only errors of the resolver, which warns of every name that a device makes
 /// up.
 fn targets(level: Level) -> Targets {
+    let libraries = if level == Level::Trace { LevelFilter::TRACE } else { LevelFilter::WARN };
     let level = LevelFilter::from(level);
     let resolver = level.min(LevelFilter::ERROR);
     Targets::new()
-        .with_default(level)
+        .with_default(level.min(libraries))
+        .with_target("cloud", level)
+        .with_target("openvisor", level)
         .with_target("hickory_resolver", resolver)
         .with_target("hickory_net", resolver)
         .with_target("hickory_proto", resolver)
@@ -110,9 +117,9 @@ pub(crate) fn report_suppressed() {
     let Some(rates) = RATES.get() else { return };
     for Suppressed { kind, is_warning, count } in rates.take_suppressed(Instant::now()) {
         if is_warning {
-            tracing::warn!(target: rates::REPORT, kind, count, "log lines suppressed");
+            tracing::warn!(name: "log_lines_suppressed", target: rates::REPORT, kind, count, "log lines suppressed");
         } else {
-            tracing::info!(target: rates::REPORT, kind, count, "log lines suppressed");
+            tracing::info!(name: "log_lines_suppressed", target: rates::REPORT, kind, count, "log lines suppressed");
         }
     }
 }
@@ -125,7 +132,8 @@ fn drop_notice(format: Format, count: u64) -> String {
         Format::Text => format!("{at}  WARN openvisor::output: {text} count={count}\n"),
         Format::Json => {
             let line = json!({
-                "timestamp": at, "level": "WARN", "message": text, "count": count, "target": "openvisor::output",
+                "v": VERSION, "timestamp": at, "level": "WARN", "event": "output_dropped", "message": text,
+                "count": count, "target": "openvisor::output",
             });
             format!("{line}\n")
         }

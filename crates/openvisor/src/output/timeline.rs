@@ -1,11 +1,13 @@
 //! The timeline: events as lines of text or JSON, each with the time since the start, a source and a text.
 
 use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
+use crate::output::event::{Event, VERSION};
 use crate::output::{self, OutputQueue};
 
 /// Where a line comes from.
@@ -23,8 +25,12 @@ pub(crate) enum Source {
     Broker,
     /// The demo, which acts from outside.
     Demo,
-    /// A test script, which does.
+    /// A fleet of devices.
+    Fleet,
+    /// A test script, which acts from outside.
     Script,
+    /// The output itself, and its program.
+    Output,
 }
 
 impl Source {
@@ -37,7 +43,9 @@ impl Source {
             Self::Cloud => "cloud",
             Self::Broker => "broker",
             Self::Demo => "demo",
+            Self::Fleet => "fleet",
             Self::Script => "script",
+            Self::Output => "output",
         }
     }
 
@@ -48,7 +56,7 @@ impl Source {
             Self::Link => AnsiColor::Cyan.on_default(),
             Self::Cloud => AnsiColor::Magenta.on_default(),
             Self::Broker => AnsiColor::Yellow.on_default(),
-            Self::Demo | Self::Script => Style::new().bold(),
+            Self::Demo | Self::Fleet | Self::Script | Self::Output => Style::new().bold(),
         }
     }
 }
@@ -72,7 +80,8 @@ impl Format {
 }
 
 /// Writes lines to a stream. They are queued, because tasks and devices must not wait for a slow reader (D170): lines
-/// that are not read in time are dropped, and one line reports how many.
+/// that are not read in time are dropped, and one line reports how many. Clones share the stream and the start.
+#[derive(Clone)]
 pub(crate) struct Timeline {
     start: Instant,
     form: Format,
@@ -80,6 +89,8 @@ pub(crate) struct Timeline {
     /// The terminal's present width in columns; `None` if the stream is not a terminal.
     width: fn() -> Option<usize>,
     is_lossless: bool,
+    /// The time of the last event that had a time of its own.
+    given: Arc<Mutex<Option<Duration>>>,
 }
 
 impl Timeline {
@@ -104,7 +115,7 @@ impl Timeline {
     fn on(form: Format, out: OutputQueue, width: fn() -> Option<usize>) -> Self {
         let start = Instant::now();
         out.set_drop_notice(Box::new(move |count| drop_notice(start.elapsed(), form, count)));
-        Self { start, form, out, width, is_lossless: false }
+        Self { start, form, out, width, is_lossless: false, given: Arc::default() }
     }
 
     /// The same timeline without drops: adding a line blocks until there is room, or until
@@ -123,68 +134,66 @@ impl Timeline {
         self.start.elapsed()
     }
 
-    /// Adds a line without time and source, for programs that match its start.
-    pub(crate) fn announce(&self, text: &str) {
+    /// Adds an event.
+    pub(crate) fn add(&self, event: &Event) {
+        self.write_event(self.elapsed(), None, event);
+    }
+
+    /// Adds an event with a given time, such as guest time.
+    pub(crate) fn add_at(&self, at: Duration, event: &Event) {
+        *self.given.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
+        self.write_event(at, None, event);
+    }
+
+    /// Adds an event of one of several devices.
+    pub(crate) fn add_of(&self, device: &str, event: &Event) {
+        self.write_event(self.elapsed(), Some(device), event);
+    }
+
+    /// Adds an event that other lines of the text already say.
+    pub(crate) fn add_to_json(&self, event: &Event) {
+        if self.form == Format::Json {
+            self.add(event);
+        }
+    }
+
+    /// The same with a given time.
+    pub(crate) fn add_at_to_json(&self, at: Duration, event: &Event) {
+        if self.form == Format::Json {
+            self.add_at(at, event);
+        }
+    }
+
+    /// Adds the last line of a run, for programs: at the time of the line before it if that had a time of its own.
+    pub(crate) fn add_end(&self, event: &Event) {
+        if self.form == Format::Json {
+            let given = *self.given.lock().unwrap_or_else(PoisonError::into_inner);
+            self.write_event(given.unwrap_or_else(|| self.elapsed()), None, event);
+        }
+    }
+
+    fn write_event(&self, at: Duration, device: Option<&str>, event: &Event) {
         match self.form {
-            Format::Text => self.write(&format!("{}\n", printable(text))),
-            Format::Json => self.add(Source::Device, text),
+            Format::Text => self.write(&self.text(at, device, event)),
+            Format::Json => self.write(&json_line(Some(at), device, event)),
+            Format::Silent if event.is_error() => self.write(&self.text(at, device, event)),
             Format::Silent => {}
         }
     }
 
-    /// Adds several lines about an error, or one JSON object with `fields` under `name`. The first line is for the
-    /// object only.
-    pub(crate) fn add_report(
-        &self,
-        at: Duration,
-        source: Source,
-        lines: &[String],
-        name: &str,
-        fields: &Value,
-    ) {
-        match self.form {
-            Format::Text => lines.iter().skip(1).for_each(|line| self.add_at(at, source, line)),
-            Format::Json => self.write(&json_report(at, source, lines, (name, fields))),
-            Format::Silent => lines.iter().skip(1).for_each(|line| self.add_error_at(at, source, line)),
-        }
-    }
-
-    /// Adds a line that is written even where events are not.
-    pub(crate) fn add_error(&self, source: Source, text: impl AsRef<str>) {
-        self.add_error_at(self.elapsed(), source, text);
-    }
-
-    /// The same with a given time, such as guest time.
-    pub(crate) fn add_error_at(&self, at: Duration, source: Source, text: impl AsRef<str>) {
-        match self.form {
-            Format::Text | Format::Json => self.add_at(at, source, text),
-            Format::Silent => {
-                self.write(&text_line(at, source, text.as_ref(), (self.width)()));
+    fn text(&self, at: Duration, device: Option<&str>, event: &Event) -> String {
+        match event {
+            // Programs match the start of this line.
+            Event::GdbListening { .. } => format!("{}\n", printable(&event.text())),
+            Event::DemoSummary { line, .. } => text_summary(line),
+            _ => {
+                let width = (self.width)();
+                let device = device.map(|id| format!("{}: ", short(id))).unwrap_or_default();
+                let lines = event.lines();
+                let line = |line: &String| text_line(at, event.source(), &format!("{device}{line}"), width);
+                lines.iter().map(line).collect()
             }
         }
-    }
-
-    /// Adds a line.
-    pub(crate) fn add(&self, source: Source, text: impl AsRef<str>) {
-        self.add_at(self.elapsed(), source, text);
-    }
-
-    /// Adds a line with a given time, such as guest time.
-    pub(crate) fn add_at(&self, at: Duration, source: Source, text: impl AsRef<str>) {
-        self.write(&match self.form {
-            Format::Text => text_line(at, source, text.as_ref(), (self.width)()),
-            Format::Json => json_line(at, source, text.as_ref()),
-            Format::Silent => return,
-        });
-    }
-
-    /// Adds the last line. In JSON it comes with the values it is made from.
-    pub(crate) fn add_summary(&self, line: &str, values: &[(&str, Value)]) {
-        self.write(&match self.form {
-            Format::Text => text_summary(line),
-            Format::Json => json_summary(line, values),
-            Format::Silent => return,
-        });
     }
 
     /// Whether a write has failed, because the reader is gone as in `| head`.
@@ -204,14 +213,10 @@ impl Timeline {
 
 /// The line in place of dropped ones.
 fn drop_notice(at: Duration, form: Format, count: u64) -> String {
-    let plural = if count == 1 { "line was" } else { "lines were" };
-    let text = format!("{count} {plural} dropped: the output was not read in time");
+    let event = Event::OutputDropped { dropped: count };
     match form {
-        Format::Json => {
-            let at_ms = at.as_millis() as u64;
-            json!({ "at_ms": at_ms, "source": "output", "text": text, "dropped": count }).to_string() + "\n"
-        }
-        Format::Text | Format::Silent => format!("{:9.3}  output  {text}\n", at.as_secs_f64()),
+        Format::Json => json_line(Some(at), None, &event),
+        Format::Text | Format::Silent => format!("{:9.3}  output  {}\n", at.as_secs_f64(), event.text()),
     }
 }
 
@@ -253,15 +258,24 @@ fn wrapped(text: &str, width: Option<usize>) -> String {
     lines.join(&format!("\n{:INDENT$}", ""))
 }
 
-fn json_line(at: Duration, source: Source, text: &str) -> String {
-    let at_ms = at.as_millis() as u64;
-    json_text(&json!({ "at_ms": at_ms, "source": source.name(), "text": text })) + "\n"
+/// An event as one JSON object with a newline: `v`, `event`, `at_ms`, `source`, `device`, `text`, then its fields.
+pub(crate) fn json_line(at: Option<Duration>, device: Option<&str>, event: &Event) -> String {
+    json_text(&json_object(at, device, event)) + "\n"
 }
 
-fn json_report(at: Duration, source: Source, lines: &[String], (name, fields): (&str, &Value)) -> String {
-    let text = lines.first().map_or("", String::as_str);
-    let at_ms = at.as_millis() as u64;
-    json_text(&json!({ "at_ms": at_ms, "source": source.name(), "text": text, name: fields })) + "\n"
+/// The same without the newline and before it is escaped.
+pub(crate) fn json_object(at: Option<Duration>, device: Option<&str>, event: &Event) -> Value {
+    let fields = serde_json::to_value(event).expect("an event has nothing that JSON has not");
+    let Value::Object(mut fields) = fields else { unreachable!("an event is an object") };
+    let mut line = Map::new();
+    line.insert("v".into(), VERSION.into());
+    line.insert("event".into(), fields.shift_remove("event").unwrap_or_default());
+    line.extend(at.map(|at| ("at_ms".into(), (at.as_millis() as u64).into())));
+    line.insert("source".into(), event.source().name().into());
+    line.extend(device.map(|id| ("device".into(), id.into())));
+    line.insert("text".into(), event.text().into());
+    line.extend(fields);
+    Value::Object(line)
 }
 
 fn text_summary(line: &str) -> String {
@@ -269,10 +283,9 @@ fn text_summary(line: &str) -> String {
     format!("\n{bold}{}{bold:#}\n", printable(line))
 }
 
-fn json_summary(line: &str, values: &[(&str, Value)]) -> String {
-    let values: Map<_, _> =
-        values.iter().map(|(name, value)| (name.replace(' ', "_"), value.clone())).collect();
-    json_text(&json!({ "summary": line, "values": values })) + "\n"
+/// The start of an id, which is enough to distinguish devices.
+fn short(id: &str) -> &str {
+    id.get(..10).unwrap_or(id)
 }
 
 /// `text` escaped for one line of a terminal.

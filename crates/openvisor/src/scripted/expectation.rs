@@ -115,7 +115,7 @@ impl Expect {
 
     pub(super) fn is_met_by(&self, observation: &Observation) -> bool {
         match (self, &observation.seen) {
-            (Self::Event(pattern), _) => pattern.is_in(&observation.text),
+            (Self::Event(pattern), _) => pattern.is_in(&observation.event.first_line()),
             (Self::Log(pattern), Seen::Log(text)) | (Self::Start(pattern), Seen::Started(text)) => {
                 pattern.is_in(text)
             }

@@ -5,16 +5,15 @@ use std::time::Duration;
 use device::events::Picture;
 use device::pin::Pin;
 
-use crate::output::timeline::Source;
+use crate::output::event::Event;
 
 /// Something that was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Observation {
     /// When, in device time since the first power-on.
     pub(crate) at: Duration,
-    pub(crate) source: Source,
-    /// One line.
-    pub(crate) text: String,
+    /// As the timeline has it.
+    pub(crate) event: Event,
     pub(super) seen: Seen,
 }
 

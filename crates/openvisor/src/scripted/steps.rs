@@ -12,7 +12,7 @@ use super::expectation::Expect;
 use super::format::{Script, Step};
 use super::observation::{Observation, Seen};
 use super::world::World;
-use crate::output::timeline::Source;
+use crate::output::event::Event;
 
 /// How long a step waits if it does not say so.
 const WITHIN: Duration = Duration::from_secs(10);
@@ -266,8 +266,7 @@ impl Runner<'_> {
     fn act(&mut self, action: &Action) -> Result<(), Stop> {
         let observation = Observation {
             at: self.world.now(),
-            source: Source::Script,
-            text: action.to_string(),
+            event: Event::ScriptAction { action: action.to_string() },
             seen: Seen::Other,
         };
         self.note(&observation)?;
@@ -323,7 +322,8 @@ impl Runner<'_> {
             if omitted == 0 { String::new() } else { format!(", without the first {omitted}") };
         lines.push(format!("{title}{omitted_text}:"));
         lines.extend(shown[omitted..].iter().map(|observation| {
-            format!("  {:>12}  {:<6}  {}", time(observation.at), observation.source.name(), observation.text)
+            let Observation { at, event, .. } = observation;
+            format!("  {:>12}  {:<6}  {}", time(*at), event.source().name(), event.first_line())
         }));
         Stop::Failed(lines)
     }

@@ -33,8 +33,7 @@ use super::environment::{BrokerRequirements, HttpAnswer};
 use super::format::Script;
 use super::observation::{Observation, Seen};
 use crate::host::serial_lines::SerialLines;
-use crate::output::event_output;
-use crate::output::timeline::Source;
+use crate::output::event::Event;
 
 /// Cycles of a device's processor: the time of everything here.
 type Cycles = u64;
@@ -292,8 +291,8 @@ impl World {
         self.deliveries.add(self.cycles() + delay, self.link_number, delivery);
     }
 
-    fn observe(&mut self, source: Source, text: impl Into<String>, seen: Seen) {
-        self.observed.push_back(Observation { at: self.now(), source, text: text.into(), seen });
+    fn observe(&mut self, event: Event, seen: Seen) {
+        self.observed.push_back(Observation { at: self.now(), event, seen });
     }
 }
 
@@ -340,7 +339,7 @@ impl World {
                 self.displays.insert((*bus, *address), *picture);
                 Seen::Display(*bus, *address, *picture)
             }
-            DeviceEvent::Started { .. } => Seen::Started(event_output::device_line(event).1),
+            DeviceEvent::Started { .. } => Seen::Started(Event::from(event).text()),
             DeviceEvent::Led { on } => self.note_pin(LED, *on),
             DeviceEvent::Pin { pin, level } => self.note_pin(*pin, *level),
             DeviceEvent::LinkUp => Seen::Link { up: true },
@@ -348,15 +347,13 @@ impl World {
             DeviceEvent::Crashed(crash) => Seen::Crashed(crash.lines()),
             _ => Seen::Other,
         };
-        let (source, text) = event_output::device_line(event);
-        self.observe(source, text, seen);
+        self.observe(event.into(), seen);
     }
 
     /// A line of a serial port, or what it sent before a pause.
     fn note_serial(&mut self, line: &DeviceEvent) {
         let DeviceEvent::Serial { port, bytes } = line else { return };
-        let (source, text) = event_output::device_line(line);
-        self.observe(source, text, Seen::Serial(*port, String::from_utf8_lossy(bytes).into_owned()));
+        self.observe(line.into(), Seen::Serial(*port, String::from_utf8_lossy(bytes).into_owned()));
     }
 
     fn note_pin(&mut self, pin: Pin, level: bool) -> Seen {

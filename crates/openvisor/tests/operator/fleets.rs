@@ -26,7 +26,10 @@ fn twenty_devices_are_created_and_configured_with_three_commands() {
         let listed = fixture.run_ok(processes, &["configs", "list", "--device", "sensor-0001", "--json"]);
         let copy = fixture.file("settings.jsonl", listed.as_bytes());
         let import = ["configs", "import", copy.trim_start_matches('@'), "--device", "sensor-0002"];
-        assert_eq!(fixture.objects(processes, &import), [json!({ "new": 2, "changed": 0, "owners": 1 })]);
+        assert_eq!(
+            fixture.objects(processes, &import),
+            [json!({ "v": 1, "new": 2, "changed": 0, "owners": 1 })]
+        );
         let get = ["configs", "get", "port", "--device", "sensor-0002"];
         assert_eq!(fixture.run_ok(processes, &get), "-1\n");
     });
@@ -101,7 +104,10 @@ fn a_stream_of_a_log_says_that_logging_is_off() {
             assert_eq!((code, out.as_str()), (SUCCESS, ""));
             assert!(err.contains("logging of kitchen") && err.contains("is off"), "{err}");
             let events = fixture.objects(processes, words);
-            assert_eq!((&events[0]["event"], &events[0]["logging"]), (&"logging".into(), &false.into()));
+            assert_eq!(
+                (&events[0]["event"], &events[0]["logging"]),
+                (&"logging_switched".into(), &false.into())
+            );
         }
     });
 }

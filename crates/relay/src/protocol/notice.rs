@@ -26,7 +26,7 @@ pub enum Notice {
     ChannelOpened {
         /// Its number on the link.
         channel: u8,
-        /// `MQTT`, `HTTP`, `configuration` or `opaque`.
+        /// A word of [`Counts::TYPES`](crate::Counts::TYPES).
         kind: &'static str,
     },
     /// A channel has ended.

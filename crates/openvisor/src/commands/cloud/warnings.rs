@@ -9,7 +9,7 @@ use ::cloud::Config;
 /// Logs a warning for everything that is exposed, and for a cloud that no device elsewhere accepts.
 pub(super) fn warn(config: &Config, has_names: bool) {
     for warning in warnings(config.listen, config.metrics, has_names) {
-        tracing::warn!("{warning}");
+        tracing::warn!(name: "start_warning", "{warning}");
     }
 }
 
@@ -39,7 +39,7 @@ pub(super) fn is_complete(data: &Path) -> bool {
 pub(super) fn warn_of_new_folder(data: &Path) {
     if is_complete(data) {
         let data = data.display();
-        tracing::warn!("the data folder {data} was created with new keys; the next start uses it");
+        tracing::warn!(name: "folder_created", "the data folder {data} was created with new keys; the next start uses it");
     }
 }
 

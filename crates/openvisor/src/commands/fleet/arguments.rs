@@ -28,7 +28,8 @@ Examples:
   openvisor fleet app.elf --count 100 --seconds 30 \\
       --config broker-host=127.0.0.1 --config broker-port=1883 --config client-id=device-{number}
   openvisor fleet app.elf --count 100 --data ./fleet      (keeps the devices for the next run)
-  openvisor fleet app.elf --count 20 --json | jq .publishes_per_second
+  openvisor fleet app.elf --count 20 --json |
+      jq 'select(.event == \"fleet_progress\").publishes_per_second'
 
   With a cloud elsewhere and the identities in the folders of ./devices:
   openvisor fleet app.elf --count 20 --cloud 192.0.2.7:7883 --identities ./devices

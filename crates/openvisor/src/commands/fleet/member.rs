@@ -7,6 +7,8 @@ use abi::{Call, Status};
 use device::events::DeviceEvent;
 use device::identity::Identity;
 
+use crate::output::event::Event;
+
 /// The state of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -51,8 +53,8 @@ struct Stats {
 struct Problems {
     fault: Option<String>,
     link: Option<String>,
-    /// A line that has not been shown yet.
-    unreported: Option<String>,
+    /// The kind and the cause of one that has not been shown yet.
+    unreported: Option<(&'static str, String)>,
 }
 
 impl Member {
@@ -74,10 +76,10 @@ impl Member {
         move |event| observer.0.count(&event)
     }
 
-    /// The last problem since the previous call, in one line.
-    pub(super) fn take_problem(&self) -> Option<String> {
-        let text = self.stats.problems().unreported.take()?;
-        Some(format!("{} {text}", self.name))
+    /// The device, and its last problem since the previous call.
+    pub(super) fn take_problem(&self) -> Option<(&str, Event)> {
+        let (problem, detail) = self.stats.problems().unreported.take()?;
+        Some((&self.device_id, Event::FleetProblem { name: self.name.clone(), problem, detail }))
     }
 
     /// Why the device failed, in one line, if it did.
@@ -118,19 +120,19 @@ impl Stats {
                 self.was_connected.store(true, Ordering::Relaxed);
                 self.set(State::Connected);
             }
-            E::LinkDown { cause } => {
+            E::LinkDown { cause, .. } => {
                 if self.state() == State::Connected {
                     add(&self.losses);
                 }
                 self.set(State::Offline);
                 let mut problems = self.problems();
-                problems.unreported = Some(format!("link down: {cause}"));
+                problems.unreported = Some(("link_down", cause.clone()));
                 problems.link = Some(cause.clone());
             }
             E::Faulted { fault, .. } => {
                 add(&self.faults);
                 let mut problems = self.problems();
-                problems.unreported = Some(format!("was stopped: {fault}"));
+                problems.unreported = Some(("crashed", fault.to_string()));
                 problems.fault = Some(fault.to_string());
             }
             E::Called { call, status: Status::Okay, .. } => self.count_call(*call),
@@ -254,10 +256,10 @@ mod tests {
         let stats = Stats::default();
         assert_eq!(totals(&stats).waiting, 1);
         stats.count(&DeviceEvent::LinkConnecting);
-        stats.count(&DeviceEvent::LinkDown { cause: "connection refused".into() });
+        stats.count(&DeviceEvent::LinkDown { reason: "unreachable", cause: "connection refused".into() });
         assert_eq!((totals(&stats).offline, totals(&stats).losses, totals(&stats).ever_connected), (1, 0, 0));
         stats.count(&DeviceEvent::LinkUp);
-        stats.count(&DeviceEvent::LinkDown { cause: "closed by the cloud".into() });
+        stats.count(&DeviceEvent::LinkDown { reason: "unreachable", cause: "closed by the cloud".into() });
         assert_eq!((totals(&stats).offline, totals(&stats).losses, totals(&stats).ever_connected), (1, 1, 1));
         drop(Observer(Arc::new(stats)));
     }

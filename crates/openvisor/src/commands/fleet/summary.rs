@@ -6,12 +6,12 @@ use std::io::{IsTerminal, stdout};
 use std::time::Instant;
 
 use device::transport::Address;
-use serde_json::{Value, json};
 
 use super::member::{Member, Totals};
 use super::usage::{Usage, UsageMeter};
 use crate::output;
-use crate::output::timeline::{json_text, printable};
+use crate::output::event::{Event, FleetProgress, Tenths};
+use crate::output::timeline::{json_line, printable};
 
 /// Most problems that are shown; further ones are only counted.
 const MAX_PROBLEMS: usize = 50;
@@ -75,20 +75,13 @@ impl Summary {
 
     /// Shows that devices are being created, which takes some milliseconds each.
     pub(super) fn show_preparing(&mut self, devices: u32) {
-        if self.format != Format::Json {
-            put(&format!("preparing {}\n", devices_text(u64::from(devices))));
-        }
+        self.put_event(&Event::FleetPreparing { devices: u64::from(devices) });
     }
 
     /// Shows the number of devices and their cloud.
     pub(super) fn show_start(&mut self, devices: usize, cloud: &Address) {
         self.start = Instant::now();
-        match self.format {
-            Format::Json => {
-                put(&(json_text(&json!({ "devices": devices, "cloud": cloud.to_string() })) + "\n"));
-            }
-            _ => put(&format!("{}, cloud {cloud}\n", devices_text(devices as u64))),
-        }
+        self.put_event(&Event::FleetStarted { devices: devices as u64, cloud: cloud.to_string() });
     }
 
     /// Shows the present totals.
@@ -97,12 +90,16 @@ impl Summary {
         let (shown, last) = std::mem::replace(&mut self.last, (now, *totals));
         let rates = Rates::between(&last, totals, (now - shown).as_secs_f64());
         let usage = self.meter.sample();
-        let at = (now - self.start).as_secs();
+        let at = now - self.start;
         let problems = self.take_problems(members);
+        let progress = progress(totals, &rates, usage);
         match self.format {
-            Format::Live => self.draw(&problems, &panel(at, totals, &rates, usage)),
-            Format::Lines => put(&(problems + &line(at, totals, &rates, usage) + "\n")),
-            Format::Json => put(&(problems + &json_text(&object(at, totals, &rates, usage)) + "\n")),
+            Format::Live => self.draw(&problems, &panel(at.as_secs(), &progress)),
+            Format::Lines => {
+                let line = Event::FleetProgress(progress).text();
+                put(&format!("{problems}{:>6} s  {line}\n", at.as_secs()));
+            }
+            Format::Json => put(&(problems + &json_line(Some(at), None, &Event::FleetProgress(progress)))),
         }
     }
 
@@ -117,38 +114,37 @@ impl Summary {
     /// Shows the final totals.
     pub(super) fn show_end<'a>(&mut self, totals: &Totals, members: impl Iterator<Item = &'a Member>) {
         put(&self.take_problems(members));
-        let seconds = self.start.elapsed().as_secs_f64();
-        let Totals { ever_connected, publishes, messages, log_lines, faults, losses, .. } = totals;
+        self.put_event(&Event::FleetSummary {
+            seconds: Tenths::of(self.start.elapsed().as_secs_f64()),
+            ever_connected: totals.ever_connected,
+            publishes: totals.publishes,
+            messages: totals.messages,
+            log_lines: totals.log_lines,
+            faults: totals.faults,
+            restarts: totals.restarts,
+            lost_links: totals.losses,
+        });
+    }
+
+    fn put_event(&self, event: &Event) {
         match self.format {
-            Format::Json => put(&format!(
-                "{}\n",
-                json!({ "summary": {
-                    "seconds": (seconds * 10.0).round() / 10.0,
-                    "ever_connected": ever_connected, "publishes": publishes, "messages": messages,
-                    "log_lines": log_lines, "faults": faults, "restarts": totals.restarts, "lost_links": losses,
-                } })
-            )),
-            _ => put(&format!(
-                "{} connected; {publishes} publishes, {messages} messages, {log_lines} log lines, {faults} faults, \
-                 {losses} lost links in {seconds:.1} s\n",
-                devices_text(*ever_connected)
-            )),
+            Format::Json => put(&json_line(Some(self.start.elapsed()), None, event)),
+            _ => put(&format!("{}\n", event.text())),
         }
     }
 
     /// The problems since the last call, a line each.
     fn take_problems<'a>(&mut self, members: impl Iterator<Item = &'a Member>) -> String {
         let mut text = String::new();
-        for problem in members.filter_map(Member::take_problem) {
+        for (device, problem) in members.filter_map(Member::take_problem) {
             self.problems += 1;
             if self.problems > MAX_PROBLEMS {
                 continue;
             }
-            let problem = printable(&problem);
-            let _ = match self.format {
-                Format::Json => writeln!(text, "{}", json!({ "trouble": problem })),
-                _ => writeln!(text, "{problem}"),
-            };
+            match self.format {
+                Format::Json => text += &json_line(Some(self.start.elapsed()), Some(device), &problem),
+                _ => text = text + &printable(&problem.text()) + "\n",
+            }
             if self.problems == MAX_PROBLEMS && self.format != Format::Json {
                 text += "further problems are counted but not shown\n";
             }
@@ -183,62 +179,52 @@ fn cut_to(line: &str, width: usize) -> String {
     line.chars().take(width.saturating_sub(1)).collect()
 }
 
-fn devices_text(count: u64) -> String {
-    if count == 1 { "1 device".into() } else { format!("{count} devices") }
-}
-
-fn panel(at: u64, totals: &Totals, rates: &Rates, usage: Option<Usage>) -> Vec<String> {
-    let Totals { connected, connecting, offline, waiting, ended, faults, restarts, losses, .. } = totals;
+fn panel(at: u64, progress: &FleetProgress) -> Vec<String> {
+    let FleetProgress { connected, connecting, without_link, waiting, ended, .. } = progress;
+    let FleetProgress { faults, restarts, lost_links, .. } = progress;
     let mut lines = vec![
         String::new(),
         format!("  after    {at} s"),
         format!(
-            "  devices  {connected} connected, {connecting} connecting, {offline} offline, {waiting} to be started"
+            "  devices  {connected} connected, {connecting} connecting, {without_link} offline, {waiting} to be started"
         ),
         format!(
             "  traffic  {:.0} publishes/s, {:.0} messages/s, {:.0} log lines/s",
-            rates.publishes, rates.messages, rates.log_lines
+            progress.publishes_per_second.value(),
+            progress.messages_per_second.value(),
+            progress.log_lines_per_second.value()
         ),
-        format!("  problems {faults} faults, {restarts} restarts, {losses} lost links, {ended} ended"),
+        format!("  problems {faults} faults, {restarts} restarts, {lost_links} lost links, {ended} ended"),
     ];
-    if let Some(usage) = usage {
-        lines.push(format!("  process  {}", usage_text(usage)));
-    }
+    lines.extend(progress.usage_text().map(|usage| format!("  process  {usage}")));
     lines
 }
 
-fn usage_text(Usage { cores, resident_kib }: Usage) -> String {
-    format!("{:.0} % of a core, {:.1} MiB", cores * 100.0, resident_kib as f64 / 1024.0)
-}
-
-fn line(at: u64, totals: &Totals, rates: &Rates, usage: Option<Usage>) -> String {
-    let Totals { connected, connecting, offline, waiting, faults, restarts, losses, .. } = totals;
-    let usage = usage.map(|usage| format!("; {}", usage_text(usage))).unwrap_or_default();
-    format!(
-        "{at:>6} s  {connected} connected, {connecting} connecting, {offline} offline, {waiting} waiting; \
-         {:.0} publishes/s, {:.0} messages/s, {:.0} log lines/s; {faults} faults, {restarts} restarts, \
-         {losses} lost links{usage}",
-        rates.publishes, rates.messages, rates.log_lines
-    )
-}
-
-fn object(at: u64, totals: &Totals, rates: &Rates, usage: Option<Usage>) -> Value {
-    let tenth = |rate: f64| (rate * 10.0).round() / 10.0;
-    json!({
-        "at_s": at,
-        "connected": totals.connected, "connecting": totals.connecting, "without_link": totals.offline,
-        "waiting": totals.waiting, "ended": totals.ended,
-        "publishes_per_second": tenth(rates.publishes), "messages_per_second": tenth(rates.messages),
-        "log_lines_per_second": tenth(rates.log_lines),
-        "publishes": totals.publishes, "messages": totals.messages, "log_lines": totals.log_lines,
-        "faults": totals.faults, "restarts": totals.restarts, "lost_links": totals.losses,
-        "cpu_percent": usage.map(|usage| tenth(usage.cores * 100.0)),
-        "resident_kib": usage.map(|usage| usage.resident_kib),
-    })
+fn progress(totals: &Totals, rates: &Rates, usage: Option<Usage>) -> FleetProgress {
+    FleetProgress {
+        connected: totals.connected,
+        connecting: totals.connecting,
+        without_link: totals.offline,
+        waiting: totals.waiting,
+        ended: totals.ended,
+        publishes_per_second: Tenths::of(rates.publishes),
+        messages_per_second: Tenths::of(rates.messages),
+        log_lines_per_second: Tenths::of(rates.log_lines),
+        publishes: totals.publishes,
+        messages: totals.messages,
+        log_lines: totals.log_lines,
+        faults: totals.faults,
+        restarts: totals.restarts,
+        lost_links: totals.losses,
+        cpu_percent: usage.map(|usage| Tenths::of(usage.cores * 100.0)),
+        resident_kib: usage.map(|usage| usage.resident_kib),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     const USAGE: Option<Usage> = Some(Usage { cores: 0.245, resident_kib: 42_000 });
@@ -252,24 +238,21 @@ mod tests {
     }
 
     #[test]
-    fn a_line_has_all_figures() {
+    fn text_and_json_have_the_same_figures() {
+        let progress = Event::FleetProgress(progress(&totals(), &rates(), USAGE));
         assert_eq!(
-            line(12, &totals(), &rates(), USAGE),
-            "    12 s  98 connected, 2 connecting, 0 offline, 0 waiting; 100 publishes/s, 0 messages/s, \
+            progress.text(),
+            "98 connected, 2 connecting, 0 offline, 0 waiting; 100 publishes/s, 0 messages/s, \
              0 log lines/s; 1 faults, 1 restarts, 0 lost links; 24 % of a core, 41.0 MiB"
         );
-    }
-
-    #[test]
-    fn an_object_has_the_same_figures() {
-        let object = object(12, &totals(), &rates(), USAGE);
+        let object: serde_json::Value = serde_json::from_str(&json_line(None, None, &progress)).unwrap();
         assert_eq!((&object["connected"], &object["publishes_per_second"]), (&json!(98), &json!(100.0)));
         assert_eq!((&object["cpu_percent"], &object["faults"]), (&json!(24.5), &json!(1)));
     }
 
     #[test]
     fn a_drawn_line_takes_one_line_of_the_terminal() {
-        for drawn in panel(12, &totals(), &rates(), USAGE) {
+        for drawn in panel(12, &progress(&totals(), &rates(), USAGE)) {
             assert!(cut_to(&drawn, 40).chars().count() < 40);
         }
     }

@@ -22,7 +22,7 @@ Lines are shown once the cloud has stored them, with the time at which the cloud
 device's own: seconds since its start, as mvGetMicroseconds counts them (clock_us with --json). Lines \
 logged while the device was offline arrive together, and only the device's time distinguishes them. A device \
 numbers its lines; where numbers are missing, lines were lost, and a note says so. While a device's logging is \
-off, standard error says so (with --json, the event `logging` on standard output). Ends at Ctrl-C with \
+off, standard error says so (with --json, the event `logging_switched` on standard output). Ends at Ctrl-C with \
 success, and with a failure when the device is revoked or removed.
 
 Examples:
@@ -30,7 +30,7 @@ Examples:
   openvisor logs stream --all --data ./cloud
   openvisor logs stream kitchen --data ./cloud --last 0                  (only new lines)
   openvisor logs stream kitchen --data ./cloud --since 2026-11-20T09:00:00Z --no-follow
-  openvisor logs stream kitchen --data ./cloud --json | jq -r 'select(.text) | .text'")]
+  openvisor logs stream kitchen --data ./cloud --json | jq -r 'select(.event == \"app_log\").text'")]
     Stream(StreamArguments),
 }
 

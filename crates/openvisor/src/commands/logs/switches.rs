@@ -5,11 +5,11 @@ use std::io::{self, Write as _};
 
 use ::cloud::DeviceId;
 use ::cloud::store::Device;
-use serde_json::json;
 
 use crate::operate::cloud_data::device_title;
 use crate::output;
-use crate::output::timeline::json_text;
+use crate::output::event::Event;
+use crate::output::timeline::json_line;
 
 /// Most devices that a message names.
 const MAX_NAMED: usize = 5;
@@ -33,8 +33,8 @@ impl Switches {
         let changed = self.changes(devices);
         if self.json {
             for device in changed {
-                let (id, logging) = (device.id.as_str(), device.logging);
-                let line = json_text(&json!({ "event": "logging", "device": id, "logging": logging })) + "\n";
+                let event = Event::LoggingSwitched { logging: device.logging };
+                let line = json_line(None, Some(device.id.as_str()), &event);
                 output::stdout().send(line.as_bytes()).await?;
             }
             return Ok(());

@@ -19,9 +19,9 @@ use crate::host::signals::{StopSignal, elapsed};
 use crate::host::verdict::LogTail;
 use crate::host::{application, debugging};
 use crate::output;
-use crate::output::event_output;
+use crate::output::event::Event;
 use crate::output::exit::Failure;
-use crate::output::timeline::{Format, Timeline};
+use crate::output::timeline::{Format, Source, Timeline};
 use report::{Outcome, Report, TestResult};
 
 /// How long a test may take by the device's clock, without `--device-seconds`.
@@ -183,11 +183,10 @@ impl TestRun<'_> {
                 self.add_line(&String::from_utf8_lossy(text))
             }
             PlatformEvent::Cloud(_) => {}
-            PlatformEvent::CloudMissed(count) => self.add_line(&event_output::missed_text(*count)),
-            PlatformEvent::Device(Observation::Missed(count)) => {
-                self.add_line(&event_output::missed_text(*count));
+            PlatformEvent::CloudMissed(count) | PlatformEvent::Device(Observation::Missed(count)) => {
+                self.add_line(&Event::EventsDropped { count: *count, source: Source::Device }.text());
             }
-            PlatformEvent::Device(Observation::Ended) => self.fail(event_output::DEVICE_ENDED.to_owned()),
+            PlatformEvent::Device(Observation::Ended) => self.fail(Event::DeviceFailed.text()),
             PlatformEvent::Device(Observation::Event(event)) => self.observe_device(event),
         }
     }
@@ -200,7 +199,7 @@ impl TestRun<'_> {
             _ if is_over => {}
             DeviceEvent::TestLog { text } => self.add_line(&String::from_utf8_lossy(text)),
             DeviceEvent::Serial { .. } | DeviceEvent::CallRefused(_) => {
-                self.add_line(&event_output::device_line(event).1);
+                self.add_line(&Event::from(event).text());
             }
             DeviceEvent::TestingComplete { status: 0 } => self.end(Outcome::Passed),
             DeviceEvent::TestingComplete { .. } => self.end(Outcome::Failed("it has failed".to_owned())),
@@ -212,7 +211,7 @@ impl TestRun<'_> {
             DeviceEvent::ResetRequested { .. }
             | DeviceEvent::RestartRequested { .. }
             | DeviceEvent::SleepsDeeply { .. } => {
-                let what = event_output::device_line(event).1;
+                let what = Event::from(event).text();
                 self.fail(format!("a test cannot continue after the device has started again: {what}"));
             }
             _ => {}

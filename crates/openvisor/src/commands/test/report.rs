@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::json;
-
 use super::count;
+use crate::output::event::Event;
 use crate::output::exit::Failure;
 use crate::output::junit::{self, Suite, TestCase};
 use crate::output::lcov::Coverage;
 use crate::output::print::{print_json, print_line};
+use crate::output::timeline::json_object;
 use crate::scripted::{Ending, Observation, StepOutcome, StepResult};
 
 /// Bytes of observations in a test case of a JUnit file.
@@ -57,19 +57,20 @@ impl Report {
     }
 
     pub(super) fn observed(&self, observation: &Observation) {
-        let Observation { at, source, text, .. } = observation;
+        let Observation { at, event, .. } = observation;
         if !self.form.verbose {
             return;
         }
         if self.form.json {
+            let mut line = json_object(Some(*at), None, event);
+            line["script"] = self.script.0.clone().into();
+            line["device_time_us"] = micros(*at).into();
             // A closed standard output is no reason to fail: the exit code is the result.
-            let _ = print_json(&json!({
-                "event": "observed", "script": self.script.0, "device_time_us": micros(*at),
-                "source": source.name(), "text": text,
-            }));
-        } else {
-            print(&format!("           {:>13}  {:<6}  {text}", time(*at), source.name()));
+            let _ = print_json(&line);
+            return;
         }
+        let (time, source) = (time(*at), event.source().name());
+        event.lines().iter().for_each(|line| print(&format!("           {time:>13}  {source:<6}  {line}")));
     }
 
     pub(super) fn step_ended(&mut self, index: usize, result: &StepResult) {
@@ -81,10 +82,16 @@ impl Report {
         };
         let lines: &[String] = if let StepOutcome::Failed(lines) = outcome { lines } else { &[] };
         if self.form.json {
-            let _ = print_json(&json!({
-                "event": "step", "script": self.script.0, "step": index + 1, "name": title, "result": word,
-                "began_us": micros(*began), "ended_us": micros(*ended), "text": lines.join("\n"),
-            }));
+            let event = Event::StepEnded {
+                script: self.script.0.clone(),
+                step: index + 1,
+                name: title.clone(),
+                result: word,
+                began_us: micros(*began),
+                ended_us: micros(*ended),
+                lines: lines.to_vec(),
+            };
+            let _ = print_json(&json_object(Some(*ended), None, &event));
         } else if !(self.form.quiet && lines.is_empty()) {
             self.title();
             print(&format!("  {word:<7}  {:>13}  {title}", time(*ended)));
@@ -107,11 +114,15 @@ impl Report {
             counts.fold([0; 3], |sum, next| std::array::from_fn(|index| sum[index] + next[index]));
         let (executed, lines) = self.coverage.counts();
         if self.form.json {
-            let _ = print_json(&json!({
-                "event": "summary", "scripts": self.scripts.len(), "passed": passed, "failed": failed,
-                "skipped": skipped, "lines_executed": shows_coverage.then_some(executed),
-                "lines": shows_coverage.then_some(lines),
-            }));
+            let event = Event::TestSummary {
+                scripts: self.scripts.len(),
+                passed,
+                failed,
+                skipped,
+                lines_executed: shows_coverage.then_some(executed),
+                lines: shows_coverage.then_some(lines),
+            };
+            let _ = print_json(&json_object(None, None, &event));
         } else if !self.form.quiet {
             print(&format!("{passed} passed, {failed} failed, {skipped} skipped"));
             if shows_coverage {
@@ -162,8 +173,9 @@ fn case(script: &str, result: &StepResult) -> TestCase {
 
 /// What was seen, the last [`MAX_LOG`] bytes of it.
 fn log(seen: &[Observation]) -> String {
-    let line =
-        |seen: &Observation| format!("{:>13}  {:<6}  {}\n", time(seen.at), seen.source.name(), seen.text);
+    let line = |seen: &Observation| {
+        format!("{:>13}  {:<6}  {}\n", time(seen.at), seen.event.source().name(), seen.event.first_line())
+    };
     let lines: Vec<String> = seen.iter().map(line).collect();
     let mut length = 0;
     let fits = lines.iter().rev().take_while(|line| {

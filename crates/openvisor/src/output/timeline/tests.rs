@@ -40,10 +40,15 @@ fn a_line_has_time_source_and_text_in_columns() {
     assert_eq!(anstream::adapter::strip_str(&line).to_string(), "   12.345  app     hello\n");
 }
 
+/// Shows D335.
 #[test]
-fn a_json_line_is_one_object_with_the_same_three() {
-    let line = json_line(Duration::from_millis(12_345), Source::Broker, "two\nlines \"quoted\"");
-    assert_eq!(line, "{\"at_ms\":12345,\"source\":\"broker\",\"text\":\"two\\nlines \\\"quoted\\\"\"}\n");
+fn a_json_line_begins_with_what_every_line_has() {
+    let event = Event::app_log(b"two\nlines \"quoted\"");
+    let line = json_line(Some(Duration::from_millis(12_345)), None, &event);
+    assert_eq!(
+        line,
+        "{\"v\":1,\"event\":\"app_log\",\"at_ms\":12345,\"source\":\"app\",\"text\":\"two\\nlines \\\"quoted\\\"\"}\n"
+    );
 }
 
 #[test]
@@ -58,7 +63,7 @@ fn no_text_from_outside_can_command_the_terminal() {
 #[test]
 fn json_lines_are_as_safe_and_keep_the_text() {
     let text = "\u{9b}2J\u{202e}\u{61c}\u{e0001}\u{7f}é";
-    let line = json_line(Duration::ZERO, Source::App, text);
+    let line = json_line(None, None, &Event::app_log(text.as_bytes()));
     let escaped = r#""text":"\u009b2J\u202e\u061c\udb40\udc01\u007fé"}"#;
     assert!(line.ends_with(&format!("{escaped}\n")), "{line:?}");
     let read: Value = serde_json::from_str(&line).unwrap();
@@ -76,13 +81,41 @@ fn a_terminal_is_shown_escaped_text_and_a_program_every_byte() {
     );
 }
 
+/// The demo's last line.
+fn summary() -> Event {
+    Event::DemoSummary {
+        passed: true,
+        readings: 3,
+        first_reading_ms: Some(5),
+        commands: 1,
+        echo_answered_ms: None,
+        log_lines: 2,
+        line: "it worked".into(),
+    }
+}
+
 #[test]
 fn a_summary_is_one_line() {
     let (page, out) = Page::plain();
     let timeline = Timeline::new(Format::Text, out);
-    timeline.add_summary("it worked", &[("a", json!(3))]);
+    timeline.add(&summary());
+    timeline.add_end(&Event::LinkUp);
     assert!(timeline.output().flush(SOON));
     assert_eq!(page.text(), "\nit worked\n");
+}
+
+/// Shows D335: several devices are distinguished, the last line of a replay has its time.
+#[test]
+fn a_line_names_its_device_and_the_end_has_the_time_of_the_line_before() {
+    let (page, out) = Page::plain();
+    let timeline = Timeline::new(Format::Json, out);
+    timeline.add_of("UV1", &Event::LinkUp);
+    timeline.add_at(Duration::from_millis(77), &Event::LinkUp);
+    timeline.add_end(&Event::DeviceFailed);
+    assert!(timeline.output().flush(SOON));
+    let lines: Vec<Value> = page.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((&lines[0]["device"], &lines[1]["device"]), (&"UV1".into(), &Value::Null));
+    assert_eq!((&lines[1]["at_ms"], &lines[2]["at_ms"]), (&77.into(), &77.into()));
 }
 
 #[test]
@@ -100,20 +133,11 @@ fn a_long_line_stays_in_its_column_on_a_terminal() {
 }
 
 #[test]
-fn a_json_summary_is_one_object() {
-    let (page, out) = Page::plain();
-    let timeline = Timeline::new(Format::Json, out);
-    timeline.add_summary("it worked", &[("messages out", json!(3))]);
-    assert!(timeline.output().flush(SOON));
-    assert_eq!(page.text(), "{\"summary\":\"it worked\",\"values\":{\"messages_out\":3}}\n");
-}
-
-#[test]
 fn a_silent_timeline_writes_nothing() {
     let (page, out) = Page::plain();
     let timeline = Timeline::new(Format::Silent, out);
-    timeline.add(Source::App, "text");
-    timeline.add_summary("title", &[]);
+    timeline.add(&Event::LinkUp);
+    timeline.add(&summary());
     assert!(timeline.output().flush(SOON));
     assert_eq!(page.text(), "");
 }
@@ -139,7 +163,7 @@ fn a_reader_that_went_away_is_noticed() {
     }
     let timeline = Timeline::new(Format::Text, Box::new(Closed));
     assert!(!timeline.has_failed());
-    timeline.add(Source::App, "text");
+    timeline.add(&Event::LinkUp);
     assert!(timeline.output().flush(SOON), "there is nothing to wait for");
     assert!(timeline.has_failed());
 }
@@ -150,6 +174,8 @@ fn dropped_lines_are_reported_in_the_format_of_the_timeline() {
     let at = Duration::from_millis(1500);
     let text = "3 lines were dropped: the output was not read in time";
     assert_eq!(drop_notice(at, Format::Text, 3), format!("    1.500  output  {text}\n"));
-    let json = format!("{{\"at_ms\":1500,\"source\":\"output\",\"text\":\"{text}\",\"dropped\":3}}\n");
+    let json = format!(
+        "{{\"v\":1,\"event\":\"output_dropped\",\"at_ms\":1500,\"source\":\"output\",\"text\":\"{text}\",\"dropped\":3}}\n"
+    );
     assert_eq!(drop_notice(at, Format::Json, 3), json);
 }

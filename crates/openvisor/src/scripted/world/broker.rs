@@ -6,8 +6,7 @@ use relay::{ConnectError, ConnectionEnd, ConnectionId, Target};
 use sansio::Instant;
 
 use super::{CONNECT_DELAY, DELAY, POWER_ON, World};
-use crate::output::event_output;
-use crate::output::timeline::Source;
+use crate::output::event::Event;
 use crate::scripted::deliveries::Delivery;
 use crate::scripted::observation::Seen;
 
@@ -100,15 +99,21 @@ impl World {
         use demo_broker::Event as E;
         if let E::Published { client, message } = event {
             let demo_broker::Message { topic, payload, qos, retain, .. } = message;
-            let shown = String::from_utf8_lossy(&payload);
-            let text = format!("{client} publishes {topic}, QoS {qos}: {shown}");
-            return self.observe(Source::Broker, text, Seen::Published { topic, payload, qos, retain });
+            let shown = Event::BrokerMessage {
+                client: Some(client),
+                topic: topic.clone(),
+                qos: Some(qos),
+                retain: Some(retain),
+                bytes: payload.len(),
+                payload: String::from_utf8_lossy(&payload).into_owned(),
+            };
+            return self.observe(shown, Seen::Published { topic, payload, qos, retain });
         }
-        let Some((source, text)) = event_output::broker_line(&event) else { return };
+        let Some(shown) = Event::of_broker(&event) else { return };
         let seen = match event {
             E::Subscribed { filter, .. } => Seen::Subscribed(filter),
             _ => Seen::Other,
         };
-        self.observe(source, text, seen);
+        self.observe(shown, seen);
     }
 }

@@ -1,6 +1,5 @@
 //! What the relay asks its driver for: connections, look-ups, HTTP exchanges.
 
-use cloud::events::EventKind;
 use device::memory_map::CYCLES_PER_MICRO;
 use relay::{
     ConnectError, HttpError, HttpOutcome, HttpRequest, HttpResponse, LookupKey, Notice, Output, Value,
@@ -9,8 +8,7 @@ use sansio::drive;
 
 use super::link::Direction;
 use super::{Cycles, DELAY, World};
-use crate::output::event_output;
-use crate::output::timeline::Source;
+use crate::output::event::Event;
 use crate::scripted::deliveries::Delivery;
 use crate::scripted::environment::HttpAnswer;
 use crate::scripted::observation::Seen;
@@ -66,7 +64,7 @@ impl World {
             Output::CancelHttp { exchange } => self.deliveries.cancel(exchange),
             Output::Log(line) => {
                 let text = String::from_utf8_lossy(line.text.trim_ascii_end()).into_owned();
-                self.observe(Source::App, text.clone(), Seen::Log(text));
+                self.observe(Event::app_log(text.as_bytes()), Seen::Log(text));
                 self.relay_input(relay::Input::LogStored { sequence: line.sequence });
             }
             Output::Hello(_) => {}
@@ -79,8 +77,7 @@ impl World {
     fn note_notice(&mut self, notice: Notice) {
         use Notice as N;
         if !matches!(notice, N::Published { .. } | N::Subscribing { .. } | N::HttpRequested { .. }) {
-            let (source, text) = event_output::cloud_line(&EventKind::Notice(notice));
-            self.observe(source, text, Seen::Other);
+            self.observe((&notice).into(), Seen::Other);
         }
     }
 
@@ -101,9 +98,14 @@ impl World {
         };
         // The last one that matches: a step of the script can replace an answer.
         let answer = self.answers.iter().rfind(is_match).cloned();
-        let end = if answer.is_some() { "" } else { ", which no [[http]] table answers" };
-        let text = format!("{method} {}, {} bytes{end}", text::redacted_url(url), body.len());
-        self.observe(Source::Cloud, text, Seen::Requested { method, url: url.clone(), body });
+        let event = Event::HttpRequested {
+            channel: None,
+            method,
+            url: text::redacted_url(url),
+            bytes: Some(body.len()),
+            answered: Some(answer.is_some()),
+        };
+        self.observe(event, Seen::Requested { method, url: url.clone(), body });
         let Some(answer) = answer else {
             let unknown = HttpError::Connection(ConnectError::NameNotResolved);
             return (DELAY, HttpOutcome::Failed(unknown));
