@@ -56,6 +56,7 @@ pages! {
     the_commands_of_ci_run: "docs/ci.md",
     the_commands_of_debugging_run: "docs/debugging.md",
     the_commands_of_exit_codes_run: "docs/exit-codes.md",
+    the_commands_of_json_run: "docs/json.md",
     the_commands_of_operating_run: "docs/operating.md",
     the_commands_of_rust_run: "docs/rust.md",
     the_commands_of_testing_run: "docs/testing.md",

@@ -28,6 +28,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("g++", "g++"),
     ("python3", "python3"),
     ("openssl", "openssl"),
+    ("jq", "jq"),
 ];
 
 /// Installs what is missing, or returns the command that does.
@@ -94,7 +95,7 @@ fn advice(packages: &[&str]) -> String {
     format!(
         "the tests need programs that are not installed. On Debian or Ubuntu:\n  sudo apt-get install {}\n\
          elsewhere: install mosquitto (broker and clients), PostgreSQL, the Arm GNU toolchain (arm-none-eabi-gcc, newlib), \
-         gdb-multiarch, make, CMake and Python 3",
+         gdb-multiarch, make, CMake, Python 3 and jq",
         packages.join(" ")
     )
 }
