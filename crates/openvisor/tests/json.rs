@@ -173,7 +173,7 @@ fn the_demo_and_test_scripts_are_documented_line_by_line() {
                 .is_some_and(|script| script.ends_with(".toml"))
         );
         let last = events.last().expect("events");
-        assert_eq!((&last["event"], &last["failed"]), (&"test_summary".into(), &0.into()));
+        assert_eq!((&last["event"], &last["failed"]), (&"script_summary".into(), &0.into()));
     });
 }
 

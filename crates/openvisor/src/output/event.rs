@@ -659,7 +659,7 @@ pub(crate) enum Event {
         lines: Vec<String>,
     },
     /// The last line of `openvisor test`.
-    TestSummary {
+    ScriptSummary {
         /// How many scripts.
         scripts: usize,
         /// Steps that passed.
@@ -672,6 +672,45 @@ pub(crate) enum Event {
         lines_executed: Option<usize>,
         /// Source lines; null without `--coverage`.
         lines: Option<usize>,
+    },
+
+    /// `run --list`: a test of an image of tests.
+    Test {
+        /// Its name.
+        name: String,
+        /// Whether it is marked to be ignored.
+        ignored: bool,
+        /// Whether it is expected to panic.
+        should_panic: bool,
+    },
+    /// A test of an image has ended. `text` has what it logged.
+    TestResult {
+        /// The image's file name.
+        image: String,
+        /// The test's name.
+        name: String,
+        /// `passed`, `failed` or `ignored`.
+        result: &'static str,
+        /// The wall-clock time it took, in microseconds.
+        time_us: u64,
+        /// Why it failed; null if it did not.
+        failure: Option<String>,
+        /// What it logged.
+        #[serde(skip)]
+        lines: String,
+    },
+    /// The last line of an image of tests.
+    TestSummary {
+        /// The image's file name.
+        image: String,
+        /// Tests that passed.
+        passed: usize,
+        /// Tests that failed.
+        failed: usize,
+        /// Tests that were ignored.
+        ignored: usize,
+        /// Tests that the options do not select.
+        filtered_out: usize,
     },
 
     /// `logs stream`: the device has restarted.

@@ -114,7 +114,7 @@ impl Report {
             counts.fold([0; 3], |sum, next| std::array::from_fn(|index| sum[index] + next[index]));
         let (executed, lines) = self.coverage.counts();
         if self.form.json {
-            let event = Event::TestSummary {
+            let event = Event::ScriptSummary {
                 scripts: self.scripts.len(),
                 passed,
                 failed,

@@ -21,6 +21,9 @@ pub(super) fn line(event: &Event) -> String {
     use Event as E;
     let at = match event {
         E::Error { .. }
+        | E::ScriptSummary { .. }
+        | E::Test { .. }
+        | E::TestResult { .. }
         | E::TestSummary { .. }
         | E::DeviceRestarted { .. }
         | E::LogLinesLost { .. }
@@ -313,7 +316,7 @@ fn commands() -> Vec<Event> {
             ended_us: 1_234_000,
             lines: vec![text("expected the link to come up within 10 s, until 11.234000 s")],
         },
-        E::TestSummary {
+        E::ScriptSummary {
             scripts: 1,
             passed: 1,
             failed: 1,
@@ -321,6 +324,16 @@ fn commands() -> Vec<Event> {
             lines_executed: Some(80),
             lines: Some(100),
         },
+        E::Test { name: text("queue::is_fair"), ignored: false, should_panic: true },
+        E::TestResult {
+            image: text("queue-0123.elf"),
+            name: text("queue::is_fair"),
+            result: "failed",
+            time_us: 210_000,
+            failure: Some(text("it has failed")),
+            lines: text("two in a row"),
+        },
+        E::TestSummary { image: text("queue-0123.elf"), passed: 3, failed: 1, ignored: 0, filtered_out: 2 },
         E::DeviceRestarted { boot: 305_419_896 },
         E::LogLinesLost { boot: 305_419_896, first: 5, last: 8 },
         E::LoggingSwitched { logging: false },

@@ -53,8 +53,13 @@ impl Event {
             | Self::FleetProgress(_)
             | Self::FleetProblem { .. }
             | Self::FleetSummary { .. } => Source::Fleet,
-            Self::ScriptAction { .. } | Self::StepEnded { .. } | Self::TestSummary { .. } => Source::Script,
-            Self::OutputDropped { .. } | Self::RunEnded { .. } | Self::Error { .. } => Source::Output,
+            Self::ScriptAction { .. } | Self::StepEnded { .. } | Self::ScriptSummary { .. } => Source::Script,
+            Self::OutputDropped { .. }
+            | Self::RunEnded { .. }
+            | Self::Error { .. }
+            | Self::Test { .. }
+            | Self::TestResult { .. }
+            | Self::TestSummary { .. } => Source::Output,
             _ => Source::Device,
         }
     }
@@ -308,7 +313,12 @@ impl Event {
                 let lines: String = lines.iter().map(|line| format!("\n{line}")).collect();
                 format!("{name} {result}{lines}")
             }
-            Self::TestSummary { passed, failed, skipped, .. } => {
+            Self::Test { name, .. } => format!("{name}: test"),
+            Self::TestResult { lines, .. } => lines.clone(),
+            Self::TestSummary { passed, failed, ignored, filtered_out, .. } => {
+                format!("{passed} passed; {failed} failed; {ignored} ignored; {filtered_out} filtered out")
+            }
+            Self::ScriptSummary { passed, failed, skipped, .. } => {
                 format!("{passed} passed, {failed} failed, {skipped} skipped")
             }
             Self::DeviceRestarted { .. } => "device restarted".into(),

@@ -6,14 +6,15 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use ::device::test_image::TestCase;
-use serde_json::json;
 
 use super::write_report;
 use crate::commands::run::RunArguments;
 use crate::options::TestFormat;
+use crate::output::event::Event;
 use crate::output::exit::Failure;
 use crate::output::junit::{self, Suite};
 use crate::output::print::{print_json, print_line};
+use crate::output::timeline::json_object;
 
 /// Results in a line of `--format terse`.
 const TERSE_WIDTH: usize = 88;
@@ -65,6 +66,11 @@ impl TestResult {
     }
 }
 
+/// A closed standard output is no reason to fail: the exit code is the result.
+fn print_event(event: &Event) {
+    let _ = print_json(&json_object(None, None, event));
+}
+
 /// The results so far.
 pub(super) struct Report {
     image: String,
@@ -109,10 +115,11 @@ impl Report {
     pub(super) fn list(&self, cases: &[&TestCase]) {
         for case in cases {
             if self.is_json {
-                let _ = print_json(&json!({
-                    "event": "test", "name": case.name, "ignored": case.ignored.is_some(),
-                    "should_panic": case.is_to_panic,
-                }));
+                print_event(&Event::Test {
+                    name: case.name.clone(),
+                    ignored: case.ignored.is_some(),
+                    should_panic: case.is_to_panic,
+                });
             } else {
                 print(&format!("{}: test", case.name));
             }
@@ -148,12 +155,14 @@ impl Report {
             Outcome::Ignored => "ignored",
             Outcome::Failed(_) | Outcome::Crashed(_) | Outcome::Interrupted => "failed",
         };
-        // A closed standard output is no reason to fail: the exit code is the result.
-        let _ = print_json(&json!({
-            "event": "test_result", "image": self.image, "name": case.name, "result": name,
-            "time_us": u64::try_from(result.time.as_micros()).unwrap_or(u64::MAX),
-            "failure": result.failure().map(|failure| failure.to_string()), "text": result.lines,
-        }));
+        print_event(&Event::TestResult {
+            image: self.image.clone(),
+            name: case.name.clone(),
+            result: name,
+            time_us: u64::try_from(result.time.as_micros()).unwrap_or(u64::MAX),
+            failure: result.failure().map(|failure| failure.to_string()),
+            lines: result.lines.clone(),
+        });
     }
 
     fn print_terse(&mut self, at_least: usize) {
@@ -172,10 +181,8 @@ impl Report {
         let ignored = number(|outcome| *outcome == Outcome::Ignored);
         let failed = self.results.len() - passed - ignored;
         if self.is_json {
-            let _ = print_json(&json!({
-                "event": "test_summary", "image": self.image, "passed": passed, "failed": failed, "ignored": ignored,
-                "filtered_out": self.filtered,
-            }));
+            let (image, filtered_out) = (self.image.clone(), self.filtered);
+            print_event(&Event::TestSummary { image, passed, failed, ignored, filtered_out });
         } else {
             self.print_sections();
             print(&format!(
