@@ -7,7 +7,7 @@ use demo_broker as broker;
 use device::debug::refused_call::RefusedCall;
 use device::events::DeviceEvent;
 use link::connection::ByeReason;
-use relay::{ConnectError, Counts, Deviation, HttpError, Notice, Security};
+use relay::{ConnectError, Counts, CredentialsError, Deviation, HttpError, Notice, Security};
 use serde_json::Value;
 
 use super::{Event, examples};
@@ -85,7 +85,7 @@ fn connect_errors() -> Vec<ConnectError> {
         E::InvalidParameters,
         E::ControlCharacter,
         E::TlsRequired,
-        E::InvalidCredentials,
+        E::InvalidCredentials(CredentialsError::Mismatch),
         E::Withdrawn,
         E::TooMany,
         E::NotAllowed,
