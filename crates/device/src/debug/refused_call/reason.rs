@@ -240,7 +240,7 @@ impl Refusal<'_> {
                 length if length > MAX_KEY => {
                     Some(format!("{path} has {length} characters, of at most {MAX_KEY}"))
                 }
-                _ if is_read && bytes.iter().all(u8::is_ascii_graphic) => None,
+                _ if is_read && bytes.iter().all(|byte| matches!(byte, b' '..=b'~')) => None,
                 _ => Some(format!(
                     "{path} {:?} has characters that are not printable ASCII",
                     String::from_utf8_lossy(&bytes)

@@ -97,7 +97,7 @@ fn what_does_not_fit_is_reported_with_both_sizes() {
     assert_eq!(setup, "buffer_size is 40; it has to be a multiple of 16, and 32 or more");
 }
 
-/// Shows D222, D280.
+/// Shows D63, D222, D280.
 #[test]
 fn other_values_are_named_with_what_they_may_be() {
     let words = [2, 7, 0, 9, 0x2000_2000, 512, 0x2000_2200, 512, 9, 0, 0];
@@ -111,10 +111,12 @@ fn other_values_are_named_with_what_they_may_be() {
     assert_eq!(setup(8), "interrupt 8 belongs to the secure world");
     let read = reason(Call::MqttReadPublishResponse, [0x51, AT, 0, 0], Status::WrongDataRequested, &[0]);
     assert_eq!(read, "the next item of this channel is one for mvNoOp");
-    // One key, "a b", behind the parameters and its description.
-    let words = [1, AT + 8, 0, 0, AT + 24, 3, u32::from_le_bytes(*b"a b\0")];
+    // Two keys behind the parameters and their descriptions; a space is allowed (D63).
+    let key = |at, bytes| ([0, 0, at, 3], u32::from_le_bytes(bytes));
+    let ((first, space), (second, tab)) = (key(AT + 40, *b"a b\0"), key(AT + 44, *b"a\tb\0"));
+    let words = [&[2, AT + 8][..], &first, &second, &[space, tab]].concat();
     let key = reason(Call::SendConfigFetchRequest, [0x54, AT, 0, 0], Status::InvalidConfigKey, &words);
-    assert_eq!(key, "keys_to_fetch[0].key \"a b\" has characters that are not printable ASCII");
+    assert_eq!(key, "keys_to_fetch[1].key \"a\\tb\" has characters that are not printable ASCII");
 }
 
 /// Shows D222: every status that is reported has words of its own.
