@@ -75,19 +75,24 @@ MvChannelHandle channel_handle(void)
     return handle;
 }
 
-/* Cleared before reading, so that what arrives during it is seen the next time. */
+/* Cleared before reading, so that what arrives during it is seen the next time; and only if set: an interrupt between
+ * reading the flag and clearing one that was not set would be lost. */
 bool channel_take_readable(void)
 {
-    bool was = readable;
+    if (!readable) {
+        return false;
+    }
     readable = false;
-    return was;
+    return true;
 }
 
 bool channel_take_writable(void)
 {
-    bool was = writable;
+    if (!writable) {
+        return false;
+    }
     writable = false;
-    return was;
+    return true;
 }
 
 bool channel_wait_readable(uint32_t milliseconds)
