@@ -7,3 +7,4 @@ mod support;
 mod apps;
 mod rust;
 mod samples;
+mod wakeups;
