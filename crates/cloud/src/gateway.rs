@@ -141,7 +141,7 @@ impl Gateway {
     pub(crate) async fn run<S, F>(self, listener: TcpListener, mut stop: oneshot::Receiver<()>, serve: S)
     where
         S: Fn(Box<Admitted>) -> F + Clone + Send + 'static,
-        F: Future<Output = ()> + Send,
+        F: Future<Output = ()> + Send + 'static,
     {
         let gateway = Arc::new(self);
         let mut tasks = JoinSet::new();
@@ -172,22 +172,37 @@ impl Gateway {
         tasks: &mut JoinSet<()>,
     ) where
         S: Fn(Box<Admitted>) -> F + Clone + Send + 'static,
-        F: Future<Output = ()> + Send,
+        F: Future<Output = ()> + Send + 'static,
     {
         let (permit, slot) = match self.reserve(address) {
             Ok(reserved) => reserved,
             Err(error) => return self.refuse(address, &error),
         };
-        let serve = serve.clone();
-        tasks.spawn(async move {
-            // Boxed, so that an idle connection does not keep the memory the handshake needed.
-            let admission =
-                Box::pin(async { self.authenticate(stream, address, permit, slot).await.map(serve) });
+        tasks.spawn(self.connection(stream, address, (permit, slot), serve.clone()));
+    }
+
+    /// What a connection's task does. It exists as long as the connection, and so contains as little as possible.
+    fn connection<S, F>(
+        self: Arc<Self>,
+        stream: TcpStream,
+        address: SocketAddr,
+        (permit, slot): (SourcePermit, Slot),
+        serve: S,
+    ) -> impl Future<Output = ()> + Send
+    where
+        S: FnOnce(Box<Admitted>) -> F + Send,
+        F: Future<Output = ()> + Send,
+    {
+        let gateway = self.clone();
+        // Boxed, and made outside of the task's block, so that an idle connection keeps nothing of the handshake.
+        let admission = Box::pin(async move { gateway.authenticate(stream, address, permit, slot).await });
+        async move {
             match admission.await {
-                Ok(session) => session.await,
+                // Made only here: a future that is in a variable first takes its memory in the task twice.
+                Ok(admitted) => serve(admitted).await,
                 Err(error) => self.refuse(address, &error),
             }
-        });
+        }
     }
 
     fn refuse(&self, address: SocketAddr, error: &AdmissionError) {

@@ -53,13 +53,19 @@ use timer::Timer;
 /// Serves a connection from its admission to its end. Large parts are boxed, because this future is part of every
 /// connection and an idle session should take no more memory than it needs.
 pub(crate) async fn serve(shared: Arc<Shared>, admitted: Box<Admitted>) {
-    let decision = Box::pin(admission::decide(&shared, &admitted)).await;
-    let mut session = match decision {
-        Decision::Admitted(grant) => Session::new(shared, *admitted, Some(grant)),
-        Decision::Refused(reason) => Session::refused(shared, *admitted, reason),
-        Decision::Stopping => return,
-    };
-    session.run().await;
+    // A function of its own: what it needs, the box of `admitted` included, is freed before the session runs.
+    if let Some(mut session) = Box::pin(begin(shared, admitted)).await {
+        session.run().await;
+    }
+}
+
+/// The session of a connection; `None` when the cloud stops. That of a device that is refused only says why.
+async fn begin(shared: Arc<Shared>, admitted: Box<Admitted>) -> Option<Box<Session>> {
+    match admission::decide(&shared, &admitted).await {
+        Decision::Admitted(grant) => Some(Session::new(shared, *admitted, Some(grant))),
+        Decision::Refused(reason) => Some(Session::refused(shared, *admitted, reason)),
+        Decision::Stopping => None,
+    }
 }
 
 /// One connected device.
@@ -390,3 +396,7 @@ impl Session {
         self.logs.flush_dropped(&mut |line| shared.emit(device, || line.to_event()));
     }
 }
+
+// Sizes differ between targets.
+#[cfg(all(test, target_arch = "x86_64"))]
+mod size_tests;

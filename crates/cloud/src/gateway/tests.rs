@@ -350,3 +350,28 @@ async fn a_resumed_connection_is_the_same_device() {
     assert_eq!(kinds, [rustls::HandshakeKind::Full, rustls::HandshakeKind::Resumed]);
     house.close().await;
 }
+
+/// Most bytes of the task of a connection, without tokio's own part. Sizes differ between targets.
+#[cfg(target_arch = "x86_64")]
+const MAX_TASK: usize = 208;
+
+#[cfg(target_arch = "x86_64")]
+fn shared() -> Arc<crate::shared::Shared> {
+    unreachable!("only the type of the task counts")
+}
+
+/// What a task keeps it keeps for each of very many idle devices.
+#[cfg(target_arch = "x86_64")]
+#[tokio::test]
+async fn the_task_of_a_connection_keeps_nothing_of_the_handshake() {
+    let config = Config::local("unused", (Ipv4Addr::LOCALHOST, 0).into());
+    let gateway =
+        Gateway::new(&Authority::generate(), &config, Arc::new(Metrics::new())).expect("a host name");
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let stream = TcpStream::connect(address).await.expect("the port is open");
+    let reserved = gateway.reserve(address).expect("the first");
+    let serve = |admitted| crate::session::serve(shared(), admitted);
+    let task = Arc::new(gateway).connection(stream, address, reserved, serve);
+    assert!(size_of_val(&task) <= MAX_TASK, "{}", size_of_val(&task));
+}
