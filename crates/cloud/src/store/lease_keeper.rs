@@ -156,7 +156,7 @@ impl LeaseKeeper {
             match self.try_reacquire().await {
                 Ok(connection) => return connection,
                 Err(error) => {
-                    tracing::debug!(name: "database_unusable", %error, "the database cannot be used")
+                    tracing::debug!(name: "database_unusable", %error, "the database cannot be used");
                 }
             }
             sleep(CHECK_INTERVAL / 5).await;

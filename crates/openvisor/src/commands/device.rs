@@ -56,7 +56,9 @@ async fn run_to_end(
     debugging::announce(&options.debugging, &timeline);
     timeline.add(&Event::DeviceId { id: options.identity.device_id().to_string() });
     timeline.add(&Event::DeviceCloud { address: options.cloud.to_string() });
-    signature.iter().for_each(|signature| timeline.add(signature));
+    if let Some(signature) = signature {
+        timeline.add(&signature);
+    }
     let mut device = ObservedDevice::start(options)?;
     readers.start(&device.remote());
     let ending = tokio::select! {

@@ -65,7 +65,9 @@ async fn run_to_end(
     timeline.add(&outbound);
     timeline.add(&Event::CloudListening { address: platform.cloud_address().to_string() });
     timeline.add(&Event::DeviceId { id: platform.device_id().to_owned() });
-    signature.iter().for_each(|signature| timeline.add(signature));
+    if let Some(signature) = signature {
+        timeline.add(&signature);
+    }
     let ending = tokio::select! {
         () = stop.received() => Ok(Ending::Interrupted),
         () = elapsed(arguments.pace.seconds) => Ok(Ending::TimeOver),

@@ -71,7 +71,7 @@ fn load_symbols(file: &Path) -> Result<Symbols, Failure> {
 /// information that cannot be read, which backtraces will lack.
 pub(crate) fn announce(debugging: &Debugging, timeline: &Timeline) {
     let notes = debugging.symbols.iter().flat_map(Symbols::notes);
-    notes.for_each(|note| timeline.add(&Event::DebugInfoUnreadable { detail: note.to_string() }));
+    notes.for_each(|note| timeline.add(&Event::DebugInfoUnreadable { detail: note.clone() }));
     if let Some(server) = &debugging.gdb {
         timeline.add(&Event::GdbListening { address: server.address().to_string() });
     }
