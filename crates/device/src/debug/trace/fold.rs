@@ -83,7 +83,9 @@ impl Folder {
     pub(super) fn end(&mut self, queue: &Queue) {
         let group = &mut self.slots[..std::mem::take(&mut self.used)];
         if group.iter().all(|slot| slot.count == 1) {
-            group.iter_mut().for_each(|slot| queue.put(slot.entry.take(), &slot.captured));
+            for slot in group {
+                queue.put(slot.entry.take(), &slot.captured);
+            }
         } else {
             queue.put_group(group.iter_mut().map(Slot::take).collect::<Group>());
         }

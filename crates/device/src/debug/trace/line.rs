@@ -11,7 +11,7 @@ use crate::memory_map::{CLOCK_HZ, CYCLES_PER_MICRO};
 
 /// The line of an entry.
 pub(super) fn entry_line(entry: &Entry, captured: &[u8]) -> String {
-    finished(started(entry, captured))
+    finished(&started(entry, captured))
 }
 
 /// The line of an entry that may have been repeated.
@@ -28,7 +28,7 @@ pub(super) fn repeated_line(repeated: &Repeated) -> String {
             let _ = write!(line, "; last {}", joined(&latest));
         }
     }
-    finished(line)
+    finished(&line)
 }
 
 /// Time, lane, and what happened.
@@ -84,8 +84,8 @@ pub(super) fn status_name(call: &CallEntry) -> Option<&'static str> {
 }
 
 /// A value cannot break its line, whatever it contains.
-fn finished(line: String) -> String {
-    text::escape(&line).into_owned() + "\n"
+fn finished(line: &str) -> String {
+    text::escape(line).into_owned() + "\n"
 }
 
 fn joined(fields: &Fields) -> String {

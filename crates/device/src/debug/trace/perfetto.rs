@@ -100,7 +100,7 @@ impl Events {
     /// The events of a group: one of all that was repeated, and those of what occurred once.
     pub(super) fn group(&mut self, group: &[Repeated]) -> String {
         let is_listed = |repeated: &Repeated| repeated.count > 1 || repeats_exception(group, repeated);
-        let Some(first) = group.iter().position(|repeated| is_listed(repeated)) else { return String::new() };
+        let Some(first) = group.iter().position(&is_listed) else { return String::new() };
         let mut events = String::new();
         for (place, repeated) in group.iter().enumerate() {
             if place == first {

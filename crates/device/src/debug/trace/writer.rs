@@ -53,11 +53,15 @@ fn write_batch(batch: &Batch, sinks: &mut [Sink], totals: &mut Totals) {
                 let (own, rest) = captured.split_at_checked(*length).unwrap_or_default();
                 captured = rest;
                 totals.last = entry.end();
-                sinks.iter_mut().for_each(|sink| sink.write(entry, own));
+                for sink in sinks.iter_mut() {
+                    sink.write(entry, own);
+                }
             }
             Item::Group(group) => {
                 totals.last = group.iter().map(|repeated| repeated.until).max().unwrap_or(totals.last);
-                sinks.iter_mut().for_each(|sink| sink.write_group(group));
+                for sink in sinks.iter_mut() {
+                    sink.write_group(group);
+                }
             }
         }
     }
@@ -66,7 +70,9 @@ fn write_batch(batch: &Batch, sinks: &mut [Sink], totals: &mut Totals) {
         let (count, time) = (thousands(count), duration(until - from));
         let name = format!("{count} entries lost in {time}: they were faster than the output");
         let gap = Entry::mark(from, Lane::Device, name, Fields::new());
-        sinks.iter_mut().for_each(|sink| sink.write_gap(&gap));
+        for sink in sinks {
+            sink.write_gap(&gap);
+        }
     }
 }
 
