@@ -78,6 +78,7 @@ pub struct Bundle {
     external: Vec<Layer>,
     policies: Policies,
     signed_body: signature::SignedBody,
+    manifest: Vec<u8>,
     manifest_hash: [u8; 32],
 }
 
@@ -134,6 +135,11 @@ impl Bundle {
     /// The id of the key it is signed with; none if it is not signed. Only [`Bundle::verify`] shows that this is true.
     pub fn signer_id(&self) -> Option<u64> {
         self.signed_body.signer_id()
+    }
+
+    /// The manifest's bytes in the archive, which a signature covers in part.
+    pub fn manifest(&self) -> &[u8] {
+        &self.manifest
     }
 
     /// SHA-256 of the manifest's bytes in the archive.

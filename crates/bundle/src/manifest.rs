@@ -40,7 +40,14 @@ pub(crate) fn read(entries: &Entries, capacity: Capacity) -> Result<Bundle, Bund
         return Err(BundleError::ImageStart(image.region.start));
     }
     check_no_overlap(&external)?;
-    Ok(Bundle { image, external, policies, signed_body, manifest_hash: hash::sha256(bytes) })
+    Ok(Bundle {
+        image,
+        external,
+        policies,
+        signed_body,
+        manifest: bytes.clone(),
+        manifest_hash: hash::sha256(bytes),
+    })
 }
 
 /// prost's text names the message and the field.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use tokio::time::Instant;
 
-use crate::account_id::AccountId;
+use crate::id::AccountId;
 use crate::limits::Limits;
 use crate::lock::lock;
 use crate::memory_limit::MemoryPool;

@@ -15,8 +15,8 @@ use ring::digest::{SHA256, digest};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use crate::device_id::DeviceId;
 use crate::files::{FileError, PRIVATE_FILE, create_private_folder, write_new};
+use crate::id::DeviceId;
 
 /// Common name of every cloud's authority. Devices trust the certificate, not the name.
 const AUTHORITY_NAME: &str = "Openvisor device authority";

@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 use tokio::time::interval;
 
 use crate::clock::{ClockWatch, Epoch, wall_millis};
-use crate::limits::Limits;
+use crate::limits::{AUDIT_AGE, Limits};
 use crate::log_intake::{self, Intake};
 use crate::presence;
 use crate::revocation;
@@ -110,8 +110,12 @@ async fn prune_once(
     let is_trusted = watch.is_trusted();
     let age = if is_trusted { limits.log_age } else { Duration::MAX };
     store.prune_logs(LogRetention { lines: limits.log_lines, age }).await?;
+    if !is_trusted {
+        return Ok(());
+    }
     // A moment in doubt is not recorded: the next start would take it for the truth (D164).
-    if is_trusted { store.record_moment(now).await } else { Ok(()) }
+    store.prune_audit(AUDIT_AGE).await?;
+    store.record_moment(now).await
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ mod tests {
 
     use super::*;
     use crate::authority::Authority;
-    use crate::device_id::DeviceId;
+    use crate::id::DeviceId;
 
     #[test]
     fn the_common_name_of_an_issued_certificate_is_the_device() {

@@ -12,14 +12,14 @@ use tokio::sync::{broadcast, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::account_id::AccountId;
 use crate::authority::Identity;
 use crate::background::Background;
 use crate::cloud_config::Config;
 use crate::data::{DataFolder, FolderLock};
-use crate::device_id::DeviceId;
 use crate::events::Event;
 use crate::gateway::{Admitted, Gateway};
+use crate::id::AccountId;
+use crate::id::DeviceId;
 use crate::limits::{Limits, LoweredLimit, descriptors};
 use crate::log_intake;
 use crate::metrics::Metrics;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use link::connection::ByeReason;
 
-use crate::device_id::DeviceId;
+use crate::id::DeviceId;
 
 /// An event of a device.
 #[derive(Debug, Clone)]

@@ -24,7 +24,7 @@ use crate::certificate::common_name;
 use crate::clock::CertificateTime;
 use crate::cloud_config::Config;
 use crate::connector::provider;
-use crate::device_id::DeviceId;
+use crate::id::DeviceId;
 use crate::limits::{
     ACCEPT_PAUSE, FIRST_BYTE_TIMEOUT, HANDSHAKE_BURST_SECONDS, HANDSHAKE_GRACE, REFUSAL_REPORT_INTERVAL,
 };

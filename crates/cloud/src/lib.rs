@@ -11,7 +11,6 @@
 //! Terms are defined in `docs/glossary.md`.
 #![forbid(unsafe_code)]
 
-mod account_id;
 mod accounts;
 pub mod authority;
 mod background;
@@ -20,16 +19,17 @@ pub mod clock;
 mod cloud;
 mod cloud_config;
 pub mod connector;
+mod credential;
 pub mod data;
 #[cfg(test)]
 mod debug_output_tests;
 pub mod destinations;
-mod device_id;
 pub mod events;
 mod files;
 pub mod fuzzing;
 mod gateway;
 mod http;
+mod id;
 pub mod limits;
 mod lock;
 mod log_intake;
@@ -56,16 +56,16 @@ mod store_url;
 mod supervisor;
 mod throttle;
 
-pub use account_id::AccountId;
 pub use authority::Identity;
 pub use cloud::Cloud;
 pub use cloud_config::Config;
 pub use connector::{AuthoritiesError, Resolve, ResolveError, read_authorities};
+pub use credential::{ApiSecret, SecretKind};
 pub use destinations::Destinations;
-pub use device_id::DeviceId;
 pub use events::{Disconnection, Event, EventKind};
 pub use files::FileError;
 pub use gateway::ALPN;
+pub use id::{AccountId, ApiKeyId, AppId, DeviceId};
 pub use limits::{LimitError, Limits, LoweredLimit};
 pub use provisioning::{NewDevice, ProvisionError, Provisioned, provision, provision_in, provision_into};
 pub use relay::TlsPorts;

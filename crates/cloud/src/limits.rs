@@ -18,6 +18,21 @@ pub const MAX_VALUE: usize = 4096;
 /// Longest unique name of a device, in bytes.
 pub const MAX_NAME: usize = 64;
 
+/// API keys of one account that are not revoked.
+pub const MAX_API_KEYS: u32 = 1000;
+
+/// Applications of one account.
+pub const MAX_APPS: u32 = 10_000;
+
+/// Longest name or value of a label, in bytes.
+pub const MAX_LABEL: usize = 63;
+
+/// Labels of one device.
+pub const MAX_LABELS: usize = 32;
+
+/// How long the record of a change is kept.
+pub const AUDIT_AGE: Duration = Duration::from_hours(24 * 400);
+
 /// Bytes read from a socket at a time. The buffer is on the stack of the worker, so that an idle connection owns none.
 pub const READ_CHUNK: usize = 8 * 1024;
 

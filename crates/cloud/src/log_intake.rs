@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
-use crate::device_id::DeviceId;
+use crate::id::DeviceId;
 use crate::limits::{
     LOG_BACKLOG, LOG_BACKLOG_BYTES, LOG_BATCH, MAX_ORPHANED_LOG_LINES, SEEN_BACKLOG, TROUBLE_REPORT_INTERVAL,
 };

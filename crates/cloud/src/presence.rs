@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::device_id::DeviceId;
+use crate::id::DeviceId;
 use crate::limits::{PRESENCE_INTERVAL, TROUBLE_REPORT_INTERVAL};
 use crate::registry::Registry;
 use crate::store::{Store, StoreError};

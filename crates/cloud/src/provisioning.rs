@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::authority::Identity;
 use crate::data::{DataError, DataFolder};
-use crate::device_id::DeviceId;
+use crate::id::DeviceId;
 use crate::store::{NewItem, Store, StoreError};
 use crate::store_url::StoreUrl;
 

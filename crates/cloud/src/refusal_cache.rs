@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use crate::authority::Fingerprint;
-use crate::device_id::DeviceId;
+use crate::id::DeviceId;
 use crate::limits::{REFUSED_DEVICES, REFUSED_DURATION};
 use crate::registry::EndReason;
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use crate::authority::Fingerprint;
-use crate::device_id::DeviceId;
+use crate::id::DeviceId;
 use crate::lock::lock;
 use crate::store::Logging;
 

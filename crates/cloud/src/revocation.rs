@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
-use crate::device_id::DeviceId;
+use crate::id::DeviceId;
 use crate::limits::{REVOCATION_INTERVAL, REVOCATION_TIMEOUT, TROUBLE_REPORT_INTERVAL};
 use crate::metrics::Metrics;
 use crate::registry::{Command, Connection, EndReason, Registry};

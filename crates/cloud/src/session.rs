@@ -19,9 +19,9 @@ use relay::{DeviceRelay, Input, Notice, Output};
 use tokio::time::Instant;
 
 use crate::clock::wall_millis;
-use crate::device_id::DeviceId;
 use crate::events::{Disconnection, EventKind};
 use crate::gateway::{Admitted, DeviceStream};
+use crate::id::DeviceId;
 use crate::limits::{READ_CHUNK, SESSION_ROUNDS};
 use crate::memory_limit::{DeviceMemory, Verdict};
 use crate::pipe::Pipe;

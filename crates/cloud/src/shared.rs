@@ -5,13 +5,13 @@ use std::sync::Arc;
 use relay::TlsPorts;
 use tokio::sync::broadcast;
 
-use crate::account_id::AccountId;
 use crate::accounts::Accounts;
 use crate::clock::{Epoch, wall_millis};
 use crate::cloud_config::Config;
 use crate::connector::{Connector, Trust};
-use crate::device_id::DeviceId;
 use crate::events::{Event, EventKind};
+use crate::id::AccountId;
+use crate::id::DeviceId;
 use crate::limits::{BURST_SECONDS, EVENT_QUEUE, Limits};
 use crate::log_intake::LogIntake;
 use crate::memory_limit::MemoryPool;

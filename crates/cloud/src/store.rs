@@ -11,19 +11,23 @@ use std::sync::{Arc, Mutex};
 pub use relay::{LookupKey, Value};
 use sqlx::Row;
 
-use crate::account_id::AccountId;
 use crate::clock::wall_millis;
 use crate::data::{DataError, DataFolder};
-use crate::device_id::DeviceId;
+use crate::id::AccountId;
+use crate::id::DeviceId;
 use crate::seal::Seal;
 use crate::store_url::StoreUrl;
 
 mod accounts;
+mod api_keys;
+mod apps;
+mod audit;
 mod authorization;
 mod database;
 mod devices;
 mod health;
 mod items;
+mod labels;
 mod lease;
 mod lease_keeper;
 mod logging;
@@ -32,11 +36,15 @@ mod pool;
 mod presence;
 
 pub use accounts::Account;
+pub use api_keys::{ApiKey, NewApiKey, Role};
+pub use apps::{App, NewApp};
+pub use audit::{Actor, AuditRecord};
 pub(crate) use authorization::{Authorization, Changes};
 use database::{Database, within};
-pub use devices::Device;
+pub use devices::{Device, DeviceUpdate};
 use health::Health;
 pub use items::{ConfigItem, NewItem, Scope, SecretInfo};
+pub use labels::Label;
 pub(crate) use lease::LeaseState;
 use lease::LeaseStatus;
 pub(crate) use lease_keeper::StoreLease;
@@ -72,6 +80,32 @@ pub enum StoreError {
     /// There is no such account.
     #[error("there is no account `{0}`")]
     NoAccount(String),
+    /// Not a key's name: 1 to 64 printable characters that do not look like an id.
+    #[error("an API key's name is 1 to 64 bytes without control characters and not of the form of an id")]
+    InvalidKeyName,
+    /// There is no such API key.
+    #[error("there is no API key `{0}`")]
+    NoApiKey(String),
+    /// The account has as many API keys as it may.
+    #[error("the account has {max} API keys, and may not have more", max = crate::limits::MAX_API_KEYS)]
+    KeyLimit,
+    /// There is no such application.
+    #[error("there is no application `{0}`")]
+    NoApp(String),
+    /// Another application has the name.
+    #[error("another application has the name `{0}`")]
+    AppNameTaken(String),
+    /// A device runs the application or is to run it.
+    #[error("the application `{0}` runs on a device or is the target of one")]
+    AppInUse(String),
+    /// The account has as many applications as it may.
+    #[error("the account has {max} applications, and may not have more", max = crate::limits::MAX_APPS)]
+    AppLimit,
+    /// Not a set of labels.
+    #[error(
+        "a device has at most 32 labels; names and values are at most 63 letters, digits, `-`, `_`, `.` and `/`"
+    )]
+    InvalidLabel,
     /// The account cannot be removed.
     #[error("the account cannot be removed: {0}")]
     AccountInUse(&'static str),
@@ -158,6 +192,7 @@ pub struct Store {
     pool: Pool,
     seal: Seal,
     account: String,
+    actor: Actor,
     database: Database,
     lease: LeaseStatus,
     /// Lines each device has logged since its log was last counted; `None` before the first count.
@@ -217,6 +252,7 @@ impl Store {
             pool,
             seal,
             account,
+            actor: Actor::cloud(),
             database,
             lease,
             logged: Arc::default(),

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod arguments;
+mod audit;
 mod bundle;
 mod cloud;
 mod completions;
@@ -10,6 +11,7 @@ mod device;
 mod devices;
 mod fleet;
 mod items;
+mod keys;
 mod logs;
 mod man;
 mod new;
@@ -47,6 +49,8 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Secrets(secrets) => items::secrets(secrets).await,
             Command::Accounts(accounts) => accounts::run(accounts).await,
             Command::Devices(devices) => devices::run(devices).await,
+            Command::Keys(keys) => keys::run(keys).await,
+            Command::Audit(audit) => audit::run(audit).await,
             Command::Logs(logs) => logs::run(logs).await,
             Command::New(new) => new::run(&new),
             Command::Bundle(bundle) => bundle::run(&bundle),

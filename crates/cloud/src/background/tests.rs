@@ -1,5 +1,5 @@
 use super::*;
-use crate::device_id::DeviceId;
+use crate::id::DeviceId;
 use crate::store::LogLine;
 use crate::store::tests::Fixture;
 

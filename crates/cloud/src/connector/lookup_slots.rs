@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::oneshot;
 
-use crate::account_id::AccountId;
-use crate::device_id::DeviceId;
+use crate::id::AccountId;
+use crate::id::DeviceId;
 use crate::limits::WAITING_LOOKUPS;
 
 /// The account and device that something is done for. Without a device it is for the cloud itself.

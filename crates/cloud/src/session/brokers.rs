@@ -9,7 +9,7 @@ use relay::ConnectionId;
 use tokio::time::timeout;
 
 use super::broker::{Broker, BrokerEvent, BrokerPermit, BrokerPipe, Connecting};
-use crate::device_id::DeviceId;
+use crate::id::DeviceId;
 use crate::limits::READ_CHUNK;
 use crate::metrics::Metrics;
 use crate::quota::Permit;

@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use super::log_rate::LogRate;
 use crate::clock::wall_millis;
-use crate::device_id::DeviceId;
 use crate::events::EventKind;
+use crate::id::DeviceId;
 use crate::limits::WALL_CLOCK_INTERVAL;
 use crate::log_intake::LogQueue;
 use crate::metrics::Metrics;

@@ -9,9 +9,9 @@ use tokio::time::{Duration, Instant, sleep_until};
 
 use super::Session;
 use super::pending::Pending;
-use crate::account_id::AccountId;
 use crate::connector::Owner;
 use crate::http;
+use crate::id::AccountId;
 use crate::limits::MAX_VALUE;
 use crate::metrics;
 use crate::quota::Permit;

@@ -6,11 +6,12 @@
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
+use super::audit::Action;
 use super::{Logging, Purpose, Store, StoreError, within};
-use crate::account_id::AccountId;
 use crate::authority::Fingerprint;
 use crate::clock::wall_millis;
-use crate::device_id::DeviceId;
+use crate::id::AccountId;
+use crate::id::DeviceId;
 use crate::limits;
 
 /// An account. The time is milliseconds since 1970.
@@ -89,7 +90,8 @@ impl Store {
         let after_all = self.accounts().await?.last().map_or(0, |newest| newest.created + 1);
         let (id, created) = (AccountId::random(), wall_millis().max(after_all));
         let query = sqlx::query("INSERT INTO accounts (id, name, created) VALUES ($1, $2, $3)");
-        let added = self.pool.execute(query.bind(id.as_str()).bind(name).bind(created)).await;
+        let query = query.bind(id.as_str()).bind(name).bind(created);
+        let added = self.of_account(id).change(query, Action::AccountCreate, id.as_str()).await;
         added.map_err(|error| name_taken(error, name))?;
         Ok(Account { id, name: name.map(str::to_owned), created, devices: 0 })
     }
@@ -123,7 +125,8 @@ impl Store {
     pub async fn rename_account(&self, id: AccountId, name: Option<&str>) -> Result<(), StoreError> {
         check_name(name)?;
         let query = sqlx::query("UPDATE accounts SET name = $1 WHERE id = $2").bind(name).bind(id.as_str());
-        let changed = self.pool.execute(query).await.map_err(|error| name_taken(error, name))?;
+        let changed = self.of_account(id).change(query, Action::AccountRename, id.as_str()).await;
+        let changed = changed.map_err(|error| name_taken(error, name))?;
         if changed == 1 { Ok(()) } else { Err(StoreError::NoAccount(id.to_string())) }
     }
 
@@ -145,10 +148,18 @@ impl Store {
         for sql in [
             "DELETE FROM configs WHERE account = $1",
             "DELETE FROM secrets WHERE account = $1",
+            "DELETE FROM api_keys WHERE account = $1",
+            "DELETE FROM app_layers WHERE app IN (SELECT id FROM apps WHERE account = $1)",
+            "DELETE FROM apps WHERE account = $1",
             "DELETE FROM accounts WHERE id = $1",
         ] {
             transaction.execute(sqlx::query(sql).bind(id.as_str())).await?;
         }
+        let unused =
+            "DELETE FROM layers WHERE NOT EXISTS (SELECT 1 FROM app_layers WHERE layer = layers.hash)";
+        transaction.execute(sqlx::query(unused)).await?;
+        // The oldest account keeps the record: the account's own would disappear from every view with it.
+        self.of_account(accounts[0].id).record(&mut transaction, Action::AccountDelete, id.as_str()).await?;
         transaction.commit().await
     }
 }
@@ -178,7 +189,7 @@ fn account_id(text: &str) -> Result<AccountId, StoreError> {
 /// Refuses a name that looks like an id: where both are accepted it could denote another account.
 fn check_name(name: Option<&str>) -> Result<(), StoreError> {
     let Some(name) = name else { return Ok(()) };
-    let looks_like_id = name.len() == AccountId::LENGTH && name.starts_with("AC");
+    let looks_like_id = AccountId::resembles(name);
     let fits = (1..=limits::MAX_NAME).contains(&name.len()) && !name.chars().any(char::is_control);
     if fits && !looks_like_id { Ok(()) } else { Err(StoreError::InvalidAccountName) }
 }

@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Row};
 
 use super::{Logging, Purpose, Store, StoreError};
 use crate::authority::Fingerprint;
-use crate::device_id::DeviceId;
+use crate::id::DeviceId;
 
 /// Devices queried in one statement.
 const CHUNK: usize = 128;

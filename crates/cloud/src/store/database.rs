@@ -226,10 +226,12 @@ impl Database {
                 (2, "presence", include_str!("../../migrations/sqlite/2_presence.sql")),
                 (3, "configuration bytes", include_str!("../../migrations/sqlite/3_configuration_bytes.sql")),
                 (4, "accounts", include_str!("../../migrations/sqlite/4_accounts.sql")),
+                (5, "api", include_str!("../../migrations/sqlite/5_api.sql")),
             ],
             Self::Postgres(_) => &[
                 (1, "first", include_str!("../../migrations/postgres/1_first.sql")),
                 (2, "accounts", include_str!("../../migrations/postgres/2_accounts.sql")),
+                (3, "api", include_str!("../../migrations/postgres/3_api.sql")),
             ],
         };
         let step = |&(version, name, sql): &(i64, &'static str, &'static str)| {

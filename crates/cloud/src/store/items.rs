@@ -3,10 +3,11 @@
 use relay::{LookupKey, Value};
 use sqlx::Row;
 
+use super::audit::Action;
 use super::pool::Query;
 use super::{Purpose, Store, StoreError, within};
 use crate::clock::wall_millis;
-use crate::device_id::DeviceId;
+use crate::id::DeviceId;
 use crate::limits::{MAX_KEY, MAX_VALUE};
 
 /// The owner of an item.
@@ -49,6 +50,15 @@ pub struct NewItem {
     pub key: String,
     /// Its value: at most 4096 bytes.
     pub value: String,
+}
+
+/// When an item is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Condition {
+    /// Only if there is none with its key.
+    Missing,
+    /// Only if there is one.
+    Existing,
 }
 
 impl NewItem {
@@ -117,11 +127,28 @@ impl Store {
         rows.iter().map(config).collect()
     }
 
+    /// At most `count` configuration items of a scope in the order of their keys, after the key `after`.
+    pub async fn configs_after(
+        &self,
+        scope: Scope,
+        after: &str,
+        count: u32,
+    ) -> Result<Vec<ConfigItem>, StoreError> {
+        let query = sqlx::query(
+            "SELECT key, value, updated FROM configs WHERE account = $1 AND device = $2 AND key > $3 \
+             ORDER BY key LIMIT $4",
+        );
+        let query = query.bind(&*self.account).bind(scope.column()).bind(after).bind(i64::from(count));
+        let rows = self.pool.fetch_all(Purpose::Read, query).await?;
+        rows.iter().map(config).collect()
+    }
+
     /// Removes a configuration item. `false` when it did not exist.
     pub async fn remove_config(&self, scope: Scope, key: &str) -> Result<bool, StoreError> {
         let query = sqlx::query("DELETE FROM configs WHERE account = $1 AND device = $2 AND key = $3");
         let query = query.bind(&*self.account).bind(scope.column()).bind(key);
-        Ok(self.pool.execute(query).await? == 1)
+        let (action, object) = audited(scope, false, key, false);
+        Ok(self.change(query, action, &object).await? == 1)
     }
 
     /// Sets a secret. `true` when it did not exist.
@@ -132,6 +159,38 @@ impl Store {
         let new = self.sealed(scope, key).await?.is_none();
         self.set(scope, true, key, value).await?;
         Ok(new)
+    }
+
+    /// Creates a configuration item. `false` when it existed, and is left as it was.
+    ///
+    /// # Errors
+    /// As [`Store::set_config`].
+    pub async fn create_config(&self, scope: Scope, key: &str, value: &str) -> Result<bool, StoreError> {
+        self.set_if(scope, false, Condition::Missing, key, value).await
+    }
+
+    /// Replaces the value of a configuration item. `false` when it did not exist.
+    ///
+    /// # Errors
+    /// As [`Store::set_config`].
+    pub async fn replace_config(&self, scope: Scope, key: &str, value: &str) -> Result<bool, StoreError> {
+        self.set_if(scope, false, Condition::Existing, key, value).await
+    }
+
+    /// Creates a secret. `false` when it existed, and is left as it was.
+    ///
+    /// # Errors
+    /// As [`Store::set_config`].
+    pub async fn create_secret(&self, scope: Scope, key: &str, value: &str) -> Result<bool, StoreError> {
+        self.set_if(scope, true, Condition::Missing, key, value).await
+    }
+
+    /// Replaces the value of a secret. `false` when it did not exist.
+    ///
+    /// # Errors
+    /// As [`Store::set_config`].
+    pub async fn replace_secret(&self, scope: Scope, key: &str, value: &str) -> Result<bool, StoreError> {
+        self.set_if(scope, true, Condition::Existing, key, value).await
     }
 
     /// Sets items of this account and its devices, all or none. Answers of each whether it did not exist before.
@@ -154,6 +213,8 @@ impl Store {
             let query = query.bind(&*self.account).bind(scope.column()).bind(&*item.key);
             is_new.push(transaction.fetch_optional(query).await?.is_none());
             transaction.execute(self.upsert_query(*scope, item)).await?;
+            let (action, object) = audited(*scope, item.secret, &item.key, true);
+            self.record(&mut transaction, action, &object).await?;
         }
         transaction.commit().await?;
         Ok(is_new)
@@ -164,7 +225,44 @@ impl Store {
         self.check_scope(scope).await?;
         let device_scope = scope != Scope::Account;
         let item = NewItem { device_scope, secret, key: key.to_owned(), value: value.to_owned() };
-        self.pool.execute(self.upsert_query(scope, &item)).await.map(|_| ())
+        let (action, object) = audited(scope, secret, key, true);
+        self.change(self.upsert_query(scope, &item), action, &object).await.map(|_| ())
+    }
+
+    /// Sets an item if the condition holds, in one statement, so that of two requests at once only one creates it.
+    async fn set_if(
+        &self,
+        scope: Scope,
+        secret: bool,
+        condition: Condition,
+        key: &str,
+        value: &str,
+    ) -> Result<bool, StoreError> {
+        check(key, value)?;
+        self.check_scope(scope).await?;
+        let table = if secret { "secrets" } else { "configs" };
+        let sql = match condition {
+            Condition::Missing => format!(
+                "INSERT INTO {table} (account, device, key, value, updated) VALUES ($1, $2, $3, $4, $5) \
+                 ON CONFLICT (account, device, key) DO NOTHING"
+            ),
+            Condition::Existing => format!(
+                "UPDATE {table} SET value = $4, updated = $5 WHERE account = $1 AND device = $2 AND key = $3"
+            ),
+        };
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(&*self.account).bind(scope.column()).bind(key);
+        let query = query.bind(self.stored_value(scope, secret, key, value)).bind(wall_millis());
+        let (action, object) = audited(scope, secret, key, true);
+        Ok(self.change(query, action, &object).await? == 1)
+    }
+
+    /// A value as it is stored: sealed, if it is a secret.
+    fn stored_value(&self, scope: Scope, secret: bool, key: &str, value: &str) -> Vec<u8> {
+        if secret {
+            self.seal.seal(&[&self.account, scope.column(), key], value.as_bytes())
+        } else {
+            value.as_bytes().to_vec()
+        }
     }
 
     /// The statement that creates or replaces an item that has been checked.
@@ -176,11 +274,7 @@ impl Store {
             "INSERT INTO configs (account, device, key, value, updated) VALUES ($1, $2, $3, $4, $5) \
              ON CONFLICT (account, device, key) DO UPDATE SET value = excluded.value, updated = excluded.updated"
         };
-        let value = if item.secret {
-            self.seal.seal(&[&self.account, scope.column(), &item.key], item.value.as_bytes())
-        } else {
-            item.value.clone().into_bytes()
-        };
+        let value = self.stored_value(scope, item.secret, &item.key, &item.value);
         let query = sqlx::query(sql).bind(self.account.clone()).bind(scope.column().to_owned());
         query.bind(item.key.clone()).bind(value).bind(wall_millis())
     }
@@ -194,11 +288,36 @@ impl Store {
         rows.iter().map(|row| Ok(SecretInfo { key: row.try_get(0)?, updated: row.try_get(1)? })).collect()
     }
 
+    /// At most `count` secrets of a scope, without the values, in the order of their keys, after the key `after`.
+    pub async fn secrets_after(
+        &self,
+        scope: Scope,
+        after: &str,
+        count: u32,
+    ) -> Result<Vec<SecretInfo>, StoreError> {
+        let query = sqlx::query(
+            "SELECT key, updated FROM secrets WHERE account = $1 AND device = $2 AND key > $3 ORDER BY key LIMIT $4",
+        );
+        let query = query.bind(&*self.account).bind(scope.column()).bind(after).bind(i64::from(count));
+        let rows = self.pool.fetch_all(Purpose::Read, query).await?;
+        rows.iter().map(|row| Ok(SecretInfo { key: row.try_get(0)?, updated: row.try_get(1)? })).collect()
+    }
+
+    /// The secret with this key, without its value.
+    pub async fn secret_info(&self, scope: Scope, key: &str) -> Result<Option<SecretInfo>, StoreError> {
+        let query =
+            sqlx::query("SELECT key, updated FROM secrets WHERE account = $1 AND device = $2 AND key = $3");
+        let query = query.bind(&*self.account).bind(scope.column()).bind(key);
+        let row = self.pool.fetch_optional(Purpose::Read, query).await?;
+        row.map(|row| Ok(SecretInfo { key: row.try_get(0)?, updated: row.try_get(1)? })).transpose()
+    }
+
     /// Removes a secret. `false` when it did not exist.
     pub async fn remove_secret(&self, scope: Scope, key: &str) -> Result<bool, StoreError> {
         let query = sqlx::query("DELETE FROM secrets WHERE account = $1 AND device = $2 AND key = $3");
         let query = query.bind(&*self.account).bind(scope.column()).bind(key);
-        Ok(self.pool.execute(query).await? == 1)
+        let (action, object) = audited(scope, true, key, false);
+        Ok(self.change(query, action, &object).await? == 1)
     }
 
     /// Looks up items for `device`, one value for each, in order. A damaged item is [`Value::Unavailable`] and does not
@@ -250,6 +369,21 @@ impl Store {
         let Scope::Device(id) = scope else { return Ok(()) };
         self.device(id).await?.map(|_| ()).ok_or_else(|| StoreError::NoDevice(id.to_string()))
     }
+}
+
+/// How a change of an item is recorded: what was done, and to which item of whom.
+pub(super) fn audited(scope: Scope, secret: bool, key: &str, is_set: bool) -> (Action, String) {
+    let action = match (secret, is_set) {
+        (false, true) => Action::ConfigSet,
+        (false, false) => Action::ConfigDelete,
+        (true, true) => Action::SecretSet,
+        (true, false) => Action::SecretDelete,
+    };
+    let object = match scope {
+        Scope::Account => key.to_owned(),
+        Scope::Device(id) => format!("{id} {key}"),
+    };
+    (action, object)
 }
 
 fn config(row: &sqlx::any::AnyRow) -> Result<ConfigItem, StoreError> {

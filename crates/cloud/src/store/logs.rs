@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use super::pool::Query;
 use super::{Purpose, Store, StoreError};
 use crate::clock::wall_millis;
-use crate::device_id::DeviceId;
+use crate::id::DeviceId;
 use crate::limits::{LOG_PRUNE_CHUNK, LOG_PRUNE_PAUSE};
 use crate::lock::lock;
 

@@ -1,9 +1,10 @@
 //! Which devices are connected, as recorded for other processes; and revoking a device's certificate.
 
+use super::audit::Action;
 use super::{Store, StoreError};
 use crate::authority::Fingerprint;
 use crate::clock::wall_millis;
-use crate::device_id::DeviceId;
+use crate::id::DeviceId;
 
 /// A value that is no certificate's fingerprint.
 const NO_CERTIFICATE: Fingerprint = [0; 32];
@@ -22,7 +23,7 @@ impl Store {
              WHERE account = $3 AND id = $4 AND revoked IS NULL",
         );
         let query = query.bind(wall_millis()).bind(&NO_CERTIFICATE[..]).bind(&*self.account);
-        self.pool.execute(query.bind(id.as_str())).await?;
+        self.change(query.bind(id.as_str()), Action::DeviceRevoke, id.as_str()).await?;
         Ok(device.revoked.is_none())
     }
 

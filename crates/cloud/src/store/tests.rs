@@ -5,8 +5,8 @@ use tempfile::{TempDir, tempdir};
 
 use super::*;
 use crate::data::DataFolder;
-use crate::device_id::DeviceId;
 use crate::files::write_new;
+use crate::id::DeviceId;
 use crate::limits;
 
 pub(crate) struct Fixture {

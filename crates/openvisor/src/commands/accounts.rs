@@ -6,13 +6,16 @@ use ::cloud::store::Account;
 use serde_json::{Value, json};
 
 use crate::operate::cloud_data::{CloudData, find_account};
+use crate::operate::management::Management;
 use crate::output::exit::Failure;
 use crate::output::print::{print_json, print_line, print_result};
-use crate::output::table::table;
+use crate::output::table::{pairs, table};
 use crate::output::timeline::printable;
 use crate::output::timestamp;
 pub(super) use arguments::AccountsArguments;
-use arguments::{AccountsAction, AddArguments, AllAccountsOptions, RemoveArguments, RenameArguments};
+use arguments::{
+    AccountsAction, AddArguments, AllAccountsOptions, RemoveArguments, RenameArguments, TokenArguments,
+};
 
 /// Runs the subcommand.
 pub(super) async fn run(arguments: AccountsArguments) -> Result<(), Failure> {
@@ -21,6 +24,7 @@ pub(super) async fn run(arguments: AccountsArguments) -> Result<(), Failure> {
         AccountsAction::List(list) => list_all(&list).await,
         AccountsAction::Rename(rename) => rename_one(&rename).await,
         AccountsAction::Remove(remove) => remove_one(&remove).await,
+        AccountsAction::Token(token) => token_of(&token).await,
     }
 }
 
@@ -79,6 +83,30 @@ async fn remove_one(remove: &RemoveArguments) -> Result<(), Failure> {
         remove.cloud.json,
         || format!("removed {id}"),
         || json!({ "id": id.as_str(), "name": account.name, "removed": true }),
+    );
+    Ok(())
+}
+
+async fn token_of(token: &TokenArguments) -> Result<(), Failure> {
+    let cloud = Management::open(&token.cloud.folder, token.cloud.account.as_deref()).await?;
+    let account = cloud.get("/v1/Accounts/me").await?;
+    let created = account["date_token_created"].as_str().map(str::to_owned);
+    if let (Some(created), false) = (created, token.rotate) {
+        cloud.close().await;
+        return Err(Failure::failed(format!(
+            "the account has a token since {created}, which is shown once only"
+        ))
+        .hint("replace it with: openvisor accounts token --rotate"));
+    }
+    let made = cloud.post("/v1/Accounts/me/Token", &[]).await;
+    cloud.close().await;
+    let made = made?;
+    let text = |name: &str| made[name].as_str().unwrap_or_default().to_owned();
+    let rows = [("account", text("account_sid")), ("token", text("auth_token"))];
+    print_result(
+        token.cloud.json,
+        || format!("{}\nThe token is shown once. It may do everything in the account.", pairs(&rows)),
+        || made.clone(),
     );
     Ok(())
 }

@@ -5,6 +5,7 @@
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::accounts::AccountsArguments;
+use super::audit::AuditArguments;
 use super::bundle::BundleArguments;
 use super::cloud::CloudArguments;
 use super::completions::CompletionsArguments;
@@ -13,6 +14,7 @@ use super::device::DeviceArguments;
 use super::devices::DevicesArguments;
 use super::fleet::FleetArguments;
 use super::items::{ConfigsArguments, SecretsArguments};
+use super::keys::KeysArguments;
 use super::logs::LogsArguments;
 use super::man::ManArguments;
 use super::new::NewArguments;
@@ -104,6 +106,10 @@ pub(super) enum Command {
     Devices(DevicesArguments),
     /// Manage accounts, which keep the devices of several owners apart
     Accounts(AccountsArguments),
+    /// Create and revoke the keys of the management API
+    Keys(KeysArguments),
+    /// Show who changed what: devices, settings, keys, applications
+    Audit(AuditArguments),
     /// Show what applications log
     Logs(LogsArguments),
     /// Create a folder with an application that builds and runs

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod limits_help;
+mod management_api;
 mod warnings;
 
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ use crate::output::exit::Failure;
 use crate::output::logging::{self, Level};
 use crate::output::timeline::{Format, Source, Timeline};
 pub(super) use arguments::CloudArguments;
+use management_api::ManagementApi;
 
 /// Runs until a signal, or until a task of the cloud fails.
 pub(super) async fn run(arguments: CloudArguments) -> Result<(), Failure> {
@@ -44,12 +46,22 @@ pub(super) async fn run(arguments: CloudArguments) -> Result<(), Failure> {
     let events = (!arguments.quiet).then(|| cloud.events());
     timeline.add(&Event::CloudListening { address: cloud.address().to_string() });
     timeline.add(&destinations);
-    timeline.add(&Event::CloudHosts { hosts });
+    timeline.add(&Event::CloudHosts { hosts: hosts.clone() });
     if let Some(lowered) = Event::limits_lowered(cloud.lowered_limits()) {
         timeline.add(&lowered);
     }
     if let Some(address) = cloud.metrics_address() {
         timeline.add(&Event::MetricsListening { address: address.to_string() });
+    }
+    let api = match ManagementApi::start(&arguments, &cloud, &hosts).await {
+        Ok(api) => api,
+        Err(failure) => {
+            cloud.stop().await;
+            return Err(failure);
+        }
+    };
+    if let Some(api) = &api {
+        timeline.add(&Event::ApiListening { url: api.url() });
     }
     let failed = tokio::select! {
         () = stop.received() => None,
@@ -57,6 +69,9 @@ pub(super) async fn run(arguments: CloudArguments) -> Result<(), Failure> {
         task = cloud.failed() => Some(task),
     };
     timeline.add(&Event::Stopping { source: Source::Cloud });
+    if let Some(api) = api {
+        api.stop().await;
+    }
     cloud.stop().await;
     logging::report_suppressed();
     match failed {

@@ -3,13 +3,16 @@
 use std::path::Path;
 
 use cloud::data::DataFolder;
-use cloud::store::{Account, Device, Scope, Store};
+use cloud::store::{Account, Actor, Device, Scope, Store};
 use serde_json::Value;
 
 use super::store_url;
 use crate::options::CloudFolderOptions;
 use crate::output::exit::Failure;
 use crate::output::timeline::printable;
+
+/// Longest user name that is recorded, in bytes.
+const MAX_USER: usize = 32;
 
 /// An existing data folder and its store.
 pub(crate) struct CloudData {
@@ -27,7 +30,8 @@ impl CloudData {
             Some(id_or_name) => store.of_account(find_account(&store, &options.data, id_or_name).await?.id),
             None => store,
         };
-        Ok(Self { folder, store })
+        // Changes by commands are recorded with the user who made them.
+        Ok(Self { folder, store: store.acting_as(command_actor()) })
     }
 
     /// The store.
@@ -71,6 +75,14 @@ impl CloudData {
     pub(crate) async fn close(self) {
         self.store.close().await;
     }
+}
+
+/// The user who runs the command, as changes are recorded.
+pub(crate) fn command_actor() -> Actor {
+    let named = std::env::var("USER").ok().filter(|name| !name.is_empty() && name.len() <= MAX_USER);
+    // Services often have no USER.
+    let number = || format!("uid {}", rustix::process::getuid().as_raw());
+    Actor::command(&named.unwrap_or_else(number))
 }
 
 /// The account with this id or name.

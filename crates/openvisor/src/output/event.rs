@@ -48,6 +48,11 @@ pub(crate) enum Event {
         /// Address and port.
         address: String,
     },
+    /// The management API is served.
+    ApiListening {
+        /// URL of its routes.
+        url: String,
+    },
     /// The demo's broker accepts clients.
     BrokerListening {
         /// Address and port.

@@ -6,8 +6,8 @@ use std::task::{Context, Waker};
 use tokio::net::UdpSocket;
 
 use super::*;
-use crate::account_id::AccountId;
-use crate::device_id::DeviceId;
+use crate::id::AccountId;
+use crate::id::DeviceId;
 
 /// A name server on loopback. Names below `dead.test` it never answers, below `none.test` it says there are none, below
 /// `half.test` it answers only for IPv4; all others are 192.0.2.7 and 2001:db8::7 for as long as their first label

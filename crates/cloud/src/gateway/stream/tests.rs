@@ -14,8 +14,8 @@ use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore};
 use super::*;
 use crate::authority::Authority;
 use crate::connector::provider;
-use crate::device_id::DeviceId;
 use crate::gateway::{ALPN, tls_config};
+use crate::id::DeviceId;
 
 /// Reached only by a failing test.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::LogLine;
-use crate::device_id::DeviceId;
+use crate::id::DeviceId;
 use crate::store::database::within;
 use crate::store::pool::{Query, Transaction};
 use crate::store::{Store, StoreError};

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use crate::options::CloudFolderOptions;
+use crate::options::{CloudDataOptions, CloudFolderOptions};
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -46,6 +46,24 @@ The oldest account cannot be removed. To remove devices: openvisor devices revok
 Example:
   openvisor accounts remove plant-2 --data ./cloud")]
     Remove(RemoveArguments),
+    /// Make the auth token of an account for the management API, and show it once
+    #[command(after_help = "\
+The account's id is the user name and the token the password; together they may do everything in the account. \
+Prefer an API key with the role that is needed: openvisor keys create
+
+Examples:
+  openvisor accounts token --data ./cloud
+  openvisor accounts token --rotate --account plant-2 --data ./cloud --json | jq -r .auth_token")]
+    Token(TokenArguments),
+}
+
+#[derive(Args)]
+pub(crate) struct TokenArguments {
+    /// Replace the token there is: the old one is refused from now on
+    #[arg(long)]
+    pub(crate) rotate: bool,
+    #[command(flatten)]
+    pub(crate) cloud: CloudDataOptions,
 }
 
 /// As [`crate::options::CloudDataOptions`], for all accounts.

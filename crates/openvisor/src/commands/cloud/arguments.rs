@@ -26,6 +26,9 @@ add others; the second line on standard output lists them.
 With --metrics the cloud answers over HTTP, without password, on a separate port: /metrics (Prometheus), \
 /healthz (the process is alive) and /readyz (devices are accepted and the database is reachable).
 
+The management API is served on 127.0.0.1:7885. `openvisor accounts token` and `openvisor keys create` make \
+credentials for it; clients of the original Microvisor API work with it.
+
 Standard output reports what applications do, including their log lines; --quiet turns that off. The \
 cloud's own log is on standard error. Neither contains passwords, keys, secrets, headers, or the query of \
 a URL.
@@ -85,6 +88,20 @@ pub(crate) struct CloudArguments {
     /// Serve health and metrics on this address; 127.0.0.1:7884 without ADDR, and port 0 picks a free one
     #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = DEFAULT_METRICS)]
     pub(crate) metrics: Option<String>,
+    /// Serve the management API on this address, or `off`; 127.0.0.1:7885 by default. Plain HTTP on loopback addresses,
+    /// TLS elsewhere, with a certificate of the cloud's own authority unless --api-cert is given
+    #[arg(long, value_name = "ADDR|off")]
+    pub(crate) api: Option<String>,
+    /// Certificate chain of the API, PEM
+    #[arg(long, value_name = "FILE", requires = "api_key")]
+    pub(crate) api_cert: Option<PathBuf>,
+    /// Private key of that certificate, PEM
+    #[arg(long, value_name = "FILE", requires = "api_cert")]
+    pub(crate) api_key: Option<PathBuf>,
+    /// A proxy in front of the API terminates TLS: serve plain HTTP, and make links from X-Forwarded-Proto and
+    /// X-Forwarded-Host. Only the proxy may be able to reach the address
+    #[arg(long, conflicts_with = "api_cert")]
+    pub(crate) api_behind_proxy: bool,
     /// Write one JSON object per line on standard output instead of text
     #[arg(long)]
     pub(crate) json: bool,

@@ -91,6 +91,8 @@ mod tests {
             revoked,
             created,
             updated,
+            target: None,
+            targeted: None,
         }
     }
 

@@ -61,6 +61,7 @@ fn program() -> Vec<Event> {
         E::CloudHosts { hosts: vec![text("localhost"), text("cloud.example")] },
         E::LimitsLowered { limits: vec![limit] },
         E::MetricsListening { address: text("127.0.0.1:9100") },
+        E::ApiListening { url: text("http://127.0.0.1:7885/v1") },
         E::BrokerListening { address: text("127.0.0.1:40001") },
         E::MonitorHint { port: 40001 },
         E::DeviceId { id: text(ID) },

@@ -17,6 +17,7 @@ impl Event {
             | Self::CloudHosts { .. }
             | Self::LimitsLowered { .. }
             | Self::MetricsListening { .. }
+            | Self::ApiListening { .. }
             | Self::LoggingSwitched { .. }
             | Self::DeviceConnected { .. }
             | Self::DeviceStarted { .. }
@@ -105,6 +106,7 @@ impl Event {
                 format!("limits lowered, because the process may open too few files (ulimit -n): {each}")
             }
             Self::MetricsListening { address } => format!("health and metrics at http://{address}/metrics"),
+            Self::ApiListening { url } => format!("management API at {url}"),
             Self::BrokerListening { address } => format!("listening on {address}, MQTT 3.1.1 and 5"),
             Self::MonitorHint { port } => {
                 format!("to monitor it yourself: mosquitto_sub -p {port} -t 'demo/#' -v")
