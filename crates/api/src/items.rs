@@ -1,5 +1,7 @@
 //! Configuration items and secrets, of a device or of the account. A secret's value is never returned.
 
+use std::fmt::Write as _;
+
 use axum::Json;
 use axum::extract::{FromRequestParts, RawPathParams, State};
 use axum::http::StatusCode;
@@ -147,15 +149,15 @@ impl Owner {
     }
 
     fn item_url(&self, key: &str) -> String {
-        let encoded = key.bytes().fold(String::new(), |mut text, byte| {
+        let mut encoded = String::new();
+        for byte in key.bytes() {
             match byte {
                 b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'.' | b'_' | b'~' => {
-                    text.push(char::from(byte));
+                    encoded.push(char::from(byte));
                 }
-                _ => text += &format!("%{byte:02X}"),
+                _ => write!(encoded, "%{byte:02X}").expect("writing to a string"),
             }
-            text
-        });
+        }
         format!("{}/{encoded}", self.url)
     }
 }

@@ -40,4 +40,4 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// From the start of a request, or of waiting for it, to the end of its head.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// For a whole request other than a stream, its body included.
-pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+pub const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);

@@ -90,19 +90,18 @@ impl Paging {
         let has_more = items.len() > self.size as usize;
         items.truncate(self.size as usize);
         let url = |number: u64, after: Option<&str>| {
-            let mut query = format!("PageSize={}&Page={number}", self.size);
+            let mut query = url::form_urlencoded::Serializer::new(String::new());
+            query.append_pair("PageSize", &self.size.to_string()).append_pair("Page", &number.to_string());
             if let Some(after) = after {
-                query += &format!("&PageToken={}", encode(after));
+                query.append_pair("PageToken", &encode(after));
             }
             // Parameters of the list itself, such as a filter, hold on its other pages too.
             for (name, value) in url::form_urlencoded::parse(links.query().as_bytes()) {
                 if !["PageSize", "Page", "PageToken"].contains(&&*name) {
-                    let pair = url::form_urlencoded::Serializer::new(String::new())
-                        .append_pair(&name, &value)
-                        .finish();
-                    query += &format!("&{pair}");
+                    query.append_pair(&name, &value);
                 }
             }
+            let query = query.finish();
             links.to(&format!("{}?{query}", links.path()))
         };
         let next = items

@@ -166,7 +166,7 @@ mod tests {
     const BASE: usize = 0x400;
 
     /// Flash with a section at [`BASE`] that describes tests by these words, and texts at its start.
-    fn image(magic: &[u8; 8], cases: &[[u32; 8]]) -> Image {
+    fn image(magic: [u8; 8], cases: &[[u32; 8]]) -> Image {
         let mut bytes = vec![0; BASE];
         bytes[..8].copy_from_slice(&[0, 0, 8, 0x20, 1, 2, 0, 8]);
         bytes[0x100..0x10A].copy_from_slice(b"app::b::wh");
@@ -184,7 +184,7 @@ mod tests {
         file.resize(16, 0);
         file.extend([2, 0, 40, 0, 1, 0, 0, 0]);
         let words = |file: &mut Vec<u8>, words: &[u32]| {
-            words.iter().for_each(|word| file.extend(word.to_le_bytes()));
+            file.extend(words.iter().flat_map(|word| word.to_le_bytes()));
         };
         // Entry, program headers, section headers, flags.
         words(&mut file, &[0, 0, 52, 0]);
@@ -200,14 +200,14 @@ mod tests {
     const FIRST: [u32; 8] = [FLASH.start + 0x100, 10, 0, 0, 0, 0, 2, 0];
     const SECOND: [u32; 8] = [FLASH.start + 0x110, 6, FLASH.start + 0x100, 3, 0, 0, 1, 0];
 
-    fn read(magic: &[u8; 8], cases: &[[u32; 8]]) -> Result<Option<TestImage>, TestImageError> {
+    fn read(magic: [u8; 8], cases: &[[u32; 8]]) -> Result<Option<TestImage>, TestImageError> {
         TestImage::read(&elf((HEADER_SIZE + CASE_SIZE * cases.len()) as u32), &image(magic, cases))
     }
 
     /// Shows D350.
     #[test]
     fn tests_are_sorted_by_name_and_one_is_selected_by_its_number() {
-        let tests = read(b"OVTESTS1", &[FIRST, SECOND]).expect("readable").expect("tests");
+        let tests = read(*b"OVTESTS1", &[FIRST, SECOND]).expect("readable").expect("tests");
         let found: Vec<_> = tests.cases().iter().map(|case| (case.name.as_str(), case.number)).collect();
         assert_eq!(found, [("a", 1), ("b::wh", 0)]);
         assert_eq!(tests.cases()[0].ignored.as_deref(), Some("app"));
@@ -219,23 +219,23 @@ mod tests {
 
     #[test]
     fn an_image_without_the_section_has_no_tests() {
-        let image = image(b"OVTESTS1", &[]);
+        let image = image(*b"OVTESTS1", &[]);
         assert_eq!(TestImage::read(image.bytes(), &image), Ok(None));
         assert_eq!(TestImage::read(&elf(0), &image), Ok(None));
     }
 
     #[test]
     fn a_damaged_description_is_refused() {
-        assert_eq!(read(b"NOTESTS1", &[FIRST]), Err(TestImageError::Malformed));
-        assert_eq!(read(b"OVTESTS2", &[FIRST]), Err(TestImageError::Version(b'2')));
+        assert_eq!(read(*b"NOTESTS1", &[FIRST]), Err(TestImageError::Malformed));
+        assert_eq!(read(*b"OVTESTS2", &[FIRST]), Err(TestImageError::Version(b'2')));
         for case in [[1, 10, 0, 0, 0, 0, 0, 0], [FLASH.start, 2000, 0, 0, 0, 0, 0, 0], [u32::MAX; 8]] {
-            assert_eq!(read(b"OVTESTS1", &[FIRST, case]), Err(TestImageError::Malformed), "{case:?}");
+            assert_eq!(read(*b"OVTESTS1", &[FIRST, case]), Err(TestImageError::Malformed), "{case:?}");
         }
-        let short = image(b"OVTESTS1", &[FIRST]);
+        let short = image(*b"OVTESTS1", &[FIRST]);
         for size in [8, 40, 2000, u32::MAX] {
             assert_eq!(TestImage::read(&elf(size), &short), Err(TestImageError::Malformed), "{size}");
         }
         let many = vec![SECOND; MAX_TESTS + 1];
-        assert_eq!(read(b"OVTESTS1", &many), Err(TestImageError::TooMany(MAX_TESTS + 1)));
+        assert_eq!(read(*b"OVTESTS1", &many), Err(TestImageError::TooMany(MAX_TESTS + 1)));
     }
 }

@@ -83,6 +83,7 @@ fn has_json(matches: &ArgMatches) -> bool {
 }
 
 #[derive(Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one, for the life of the process")]
 pub(super) enum Command {
     /// Show the whole platform at work: cloud, broker, device and a sample application
     Demo(DemoArguments),

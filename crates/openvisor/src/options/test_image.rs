@@ -4,6 +4,7 @@ use clap::{Args, ValueEnum};
 
 /// The options that `cargo test` users and editors know.
 #[derive(Args, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent flag of the command line")]
 #[command(next_help_heading = "Images of tests (openvisor_app::tests!, cargo test)")]
 pub(crate) struct TestImageOptions {
     /// Run only the tests whose name contains one of these

@@ -133,7 +133,7 @@ async fn run_one(
     let mut run = TestRun { arguments, limit, timeline, lines: LogTail::default(), outcome: None };
     let mut platform = Platform::start(config).await?;
     tokio::select! {
-        () = run.to_end(&mut platform) => {}
+        () = run.run_to_end(&mut platform) => {}
         () = elapsed(arguments.pace.seconds) => run.fail_after("--seconds", arguments.pace.seconds),
         () = elapsed(arguments.verdict.timeout) => run.fail_after("--timeout", arguments.verdict.timeout),
     }
@@ -157,7 +157,7 @@ struct TestRun<'a> {
 }
 
 impl TestRun<'_> {
-    async fn to_end(&mut self, platform: &mut Platform) {
+    async fn run_to_end(&mut self, platform: &mut Platform) {
         // The report of a crash follows the event of the fault at once.
         let mut has_faulted = false;
         while self.outcome.is_none() || std::mem::take(&mut has_faulted) {
@@ -180,7 +180,7 @@ impl TestRun<'_> {
     fn observe(&mut self, event: &PlatformEvent) {
         match event {
             PlatformEvent::Cloud(EventKind::Log { text, .. }) => {
-                self.add_line(&String::from_utf8_lossy(text))
+                self.add_line(&String::from_utf8_lossy(text));
             }
             PlatformEvent::Cloud(_) => {}
             PlatformEvent::CloudMissed(count) | PlatformEvent::Device(Observation::Missed(count)) => {

@@ -14,7 +14,6 @@ use device::serial::port_name;
 use super::{Call, CrashReport, Event, Hex, StatusRegister};
 
 impl From<&DeviceEvent> for Event {
-    #[expect(clippy::too_many_lines, reason = "a table")]
     fn from(event: &DeviceEvent) -> Self {
         use DeviceEvent as E;
         match event {

@@ -56,7 +56,9 @@ fn words_are_those_of_the_metrics_and_documented() {
         };
         assert!(Counts::TYPES.contains(&kind), "{kind}");
     }
-    Deviation::ALL.iter().for_each(|deviation| documented(deviation.label()));
+    for deviation in Deviation::ALL {
+        documented(deviation.label());
+    }
     for code in 0..=9 {
         let reason = ByeReason::from_code(code);
         documented(reason.label());
@@ -64,7 +66,9 @@ fn words_are_those_of_the_metrics_and_documented() {
         let word = serde_json::to_value(Event::from(&ended)).expect("JSON")["reason"].clone();
         assert_eq!(word, Disconnection::Bye(reason).label());
     }
-    [Disconnection::Lost, Disconnection::TimedOut].iter().for_each(|end| documented(end.label()));
+    for end in [Disconnection::Lost, Disconnection::TimedOut] {
+        documented(end.label());
+    }
     for error in connect_errors() {
         documented(error.label());
         let notice = Notice::ConnectFailed { channel: 1, host: String::new(), port: 1, error: error.clone() };

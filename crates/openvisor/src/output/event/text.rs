@@ -312,8 +312,8 @@ impl Event {
             }
             Self::ScriptAction { action } => action.clone(),
             Self::StepEnded { name, result, lines, .. } => {
-                let lines: String = lines.iter().map(|line| format!("\n{line}")).collect();
-                format!("{name} {result}{lines}")
+                let first = format!("{name} {result}");
+                std::iter::once(&first).chain(lines).map(String::as_str).collect::<Vec<_>>().join("\n")
             }
             Self::Test { name, .. } => format!("{name}: test"),
             Self::TestResult { lines, .. } => lines.clone(),

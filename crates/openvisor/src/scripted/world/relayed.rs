@@ -68,16 +68,16 @@ impl World {
                 self.relay_input(relay::Input::LogStored { sequence: line.sequence });
             }
             Output::Hello(_) => {}
-            Output::Notice(notice) => self.note_notice(notice),
+            Output::Notice(notice) => self.note_notice(&notice),
             Output::Disconnect { .. } => self.later(DELAY, Delivery::LinkEnd),
         }
     }
 
     /// Publishes and subscribes are shown as the broker sees them, requests as the web server does.
-    fn note_notice(&mut self, notice: Notice) {
+    fn note_notice(&mut self, notice: &Notice) {
         use Notice as N;
         if !matches!(notice, N::Published { .. } | N::Subscribing { .. } | N::HttpRequested { .. }) {
-            self.observe((&notice).into(), Seen::Other);
+            self.observe(notice.into(), Seen::Other);
         }
     }
 

@@ -218,7 +218,9 @@ impl Report {
                 print(&text);
             }
             print(&format!("\n{title}:"));
-            results.iter().for_each(|(name, _)| print(&format!("    {name}")));
+            for (name, _) in results {
+                print(&format!("    {name}"));
+            }
         }
     }
 
