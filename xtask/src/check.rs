@@ -50,6 +50,7 @@ const STEPS: &[Step] = &[
     step("cost", "the kernel is within its limits of instructions, state and code", cost),
     step("tests", "every test, each with a time limit (--quick: those that start no program)", tests::run)
         .quick(tests::run_quick),
+    step("clients", "public clients of the original work against a cloud", crate::clients::check),
     step("book", "the book of docs/ builds without warnings, its links lead somewhere", book),
     step("action", "the GitHub action builds openvisor and tests a sample with it", lints::action),
     step("docs", "documentation builds without warnings, its examples run", lints::docs),
@@ -146,7 +147,7 @@ fn usage() -> String {
         "usage: cargo xtask check [--quick] [--advisories DIR] [STEP…]\n\n\
          Runs the named steps, or all of them in this order:\n{}\n\n\
          options:\n  \
-         --quick           skip sdk, deny, thumb, rust-sdk, cost, book, docs and the tests that start programs\n  \
+         --quick           skip sdk, deny, thumb, rust-sdk, cost, clients, book, docs and the tests that start programs\n  \
          --advisories DIR  a checkout of the RustSec advisory database, for the step advisories\n\n\
          For example: cargo xtask check --quick; cargo xtask check tidy layers",
         lines.join("\n")

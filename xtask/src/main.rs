@@ -5,6 +5,7 @@
 mod bench;
 mod book;
 mod check;
+mod clients;
 mod conformance;
 mod cost;
 mod fuzz;
@@ -51,6 +52,12 @@ const TASKS: &[Task] = &[
         check::run,
     )
     .with_help(),
+    task(
+        "clients",
+        "[CLIENT…]",
+        "run the original's public clients, unmodified, against a cloud; installs them in target/clients",
+        clients::run,
+    ),
     task("conformance", "[--check]", "write docs/conformance.md", conformance::run),
     task(
         "cost",

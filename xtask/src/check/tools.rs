@@ -27,6 +27,9 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("gcc", "gcc"),
     ("g++", "g++"),
     ("python3", "python3"),
+    // The public clients of the management API.
+    ("node", "nodejs"),
+    ("npm", "npm"),
     ("openssl", "openssl"),
     ("jq", "jq"),
 ];
@@ -63,8 +66,18 @@ fn missing_packages() -> Vec<&'static str> {
     if !has_newlib() {
         packages.push("libnewlib-arm-none-eabi");
     }
+    if !has_venv() {
+        packages.push("python3-venv");
+    }
     packages.dedup();
     packages
+}
+
+/// Whether Python can make a folder of its own for a client; Debian has that in a package of its own.
+fn has_venv() -> bool {
+    let mut command = Command::new("python3");
+    command.args(["-c", "import venv, ensurepip"]);
+    capture(&mut command, INSTALL_LIMIT).is_ok_and(|ended| ended.success)
 }
 
 /// Whether the Arm compiler has a C library, for the test of `sdk/lib/newlib.c`.
@@ -95,7 +108,7 @@ fn advice(packages: &[&str]) -> String {
     format!(
         "the tests need programs that are not installed. On Debian or Ubuntu:\n  sudo apt-get install {}\n\
          elsewhere: install mosquitto (broker and clients), PostgreSQL, the Arm GNU toolchain (arm-none-eabi-gcc, newlib), \
-         gdb-multiarch, make, CMake, Python 3 and jq",
+         gdb-multiarch, make, CMake, Python 3 with venv, Node.js with npm, and jq",
         packages.join(" ")
     )
 }
