@@ -27,6 +27,8 @@ pub(crate) struct Report {
     pub latency_span: Option<Span>,
     /// Microseconds all messages of quality of service 1 took.
     pub qos1: Option<u32>,
+    /// When they were sent.
+    pub qos1_span: Option<Span>,
     /// Microseconds all messages of quality of service 0 took.
     pub qos0: Option<u32>,
     /// The application is done.
@@ -51,7 +53,10 @@ impl Report {
             ("us", numbers) => return self.take_latencies(numbers),
             ("took", number) => self.took = Some(number.parse()?),
             ("end", "latency") => self.latency_span = self.begin.map(|begin| Span { begin, end: seen }),
-            ("end", "qos1") => self.qos1 = self.took.take(),
+            ("end", "qos1") => {
+                self.qos1 = self.took.take();
+                self.qos1_span = self.begin.map(|begin| Span { begin, end: seen });
+            }
             ("end", "qos0") => self.qos0 = self.took.take(),
             ("done", "") => self.is_done = true,
             _ => return Err(format!("the application: {words}; {}", self.remarks.join("; ")).into()),
@@ -102,7 +107,9 @@ mod tests {
         ];
         let report = taken(&lines).expect("a good log");
         assert_eq!(report.latencies, [310, 295, 1200]);
-        assert!(report.latency_span.is_some_and(|span| span.begin <= span.end));
+        for span in [report.latency_span, report.qos1_span] {
+            assert!(span.is_some_and(|span| span.begin <= span.end));
+        }
         assert_eq!((report.qos1, report.qos0, report.is_done), (Some(5_000_000), Some(400), true));
         assert_eq!(report.remarks(), "network: CONNECTED");
     }

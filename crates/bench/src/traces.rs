@@ -1,15 +1,16 @@
 //! What a trace costs a device: the same work with a trace and without, in pairs.
 //!
-//! The polling application runs in a process of its own, this program with [`ARGUMENT`], without a clock: the processor
-//! time of the whole process counts, that of the thread that writes included. The measuring application publishes over
-//! MQTT as fast as it gets answers, in this process: what the device's thread uses counts, because the thread that
-//! writes runs beside it; its part is in the table.
+//! What counts is what a user waits for: elapsed time for the same work. The polling application runs in a process of
+//! its own, this program with [`ARGUMENT`], without a clock, until its own time has passed and its trace is written. The
+//! measuring application publishes over MQTT as fast as it gets answers, in this process. Which of a pair is first
+//! alternates. Processor time is beside it: on a machine whose processors are all busy, that of the thread that writes
+//! delays the device too.
 
 use std::fs::File;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use device::debug::Debugging;
 use device::debug::trace::{Format, TraceSink, Tracer};
@@ -60,14 +61,15 @@ const POLLING: [u16; 17] = [
     0xE7FD, // b.n to the wfi
 ];
 
-/// Runs the polling application for some milliseconds of its time, and prints the process's processor time in
-/// microseconds and the calls it has made.
+/// Runs the polling application for some milliseconds of its time, and prints the microseconds it took, the process's
+/// processor time in microseconds, and the calls it has made.
 pub(crate) fn run_polling(arguments: &[String]) -> Result<(), Error> {
     let [milliseconds, trace] = arguments else {
         return Err(format!("{ARGUMENT} takes a time and a file").into());
     };
     let end = milliseconds.parse::<u64>()? * (SECOND / 1000);
     let mut machine = Machine::new(settings()?);
+    let start = Instant::now();
     if trace != UNTRACED {
         machine.trace_to(tracer(trace.as_ref())?);
     }
@@ -79,7 +81,7 @@ pub(crate) fn run_polling(arguments: &[String]) -> Result<(), Error> {
     }
     let rounds = machine.instructions() / 6;
     drop(machine);
-    println!("{} {rounds}", cost_ledger::own_time()?.as_micros());
+    println!("{} {} {rounds}", start.elapsed().as_micros(), cost_ledger::own_time()?.as_micros());
     Ok(())
 }
 
@@ -105,13 +107,13 @@ fn tracer(file: &Path) -> Result<Tracer, Error> {
 
 /// Measures all programs.
 pub(crate) fn measure(scale: &Scale) -> Result<(Section, Vec<Target>), Error> {
-    let title =
-        format!("What a trace costs, the median of {} pairs: processor time with it / without", scale.rounds);
+    let title = format!("What a trace costs, the median of {} pairs: time with it / without", scale.rounds);
     let columns = [
         Column::new("us each, without", 3),
         Column::new("us each, with", 3),
         Column::new("ratio", 2),
-        Column::new("with the writer", 2),
+        Column::new("of the device's processor time", 2),
+        Column::new("with the writer's", 2),
         Column::new("KiB of trace", 0),
     ];
     let mut section = Section::new(title, &columns);
@@ -126,10 +128,11 @@ pub(crate) fn measure(scale: &Scale) -> Result<(Section, Vec<Target>), Error> {
     let gathered = measure_mqtt(&cloud, &broker, (gathered, scale.qos1), scale)?;
     section.row("a message of QoS 1, 16 in flight", &gathered.row());
     let target =
-        |name, pairs: &Pairs| Target::new(name, pairs.ratio(|pair| pair.device), Bound::AtMost(MAX_RATIO));
+        |name, pairs: &Pairs| Target::new(name, pairs.ratio(|used| used.elapsed), Bound::AtMost(MAX_RATIO));
     let targets = vec![
-        target("processor time of a polling application with a trace / without", &polling),
-        target("processor time of a device for a message, with a trace / without", &single),
+        target("time a polling application takes with a trace / without", &polling),
+        target("time until a message is acknowledged, with a trace / without", &single),
+        target("time for a message with 16 in flight, with a trace / without", &gathered),
     ];
     Ok((section, targets))
 }
@@ -141,6 +144,8 @@ struct Pairs(Vec<(Used, Used)>);
 /// What one unit of work took.
 #[derive(Clone, Copy, Default)]
 struct Used {
+    /// Microseconds that have passed.
+    elapsed: f64,
     /// Microseconds of the device's processor time.
     device: f64,
     /// Of this and of the thread that writes.
@@ -156,12 +161,22 @@ impl Pairs {
         median(&ratios).unwrap_or(f64::NAN)
     }
 
-    fn row(&self) -> [Option<f64>; 5] {
+    /// Adds a pair; which of the two is measured first alternates.
+    fn measure(&mut self, measure: impl Fn(bool) -> Result<Used, Error>) -> Result<(), Error> {
+        let is_traced_first = self.0.len() % 2 == 1;
+        let first = measure(is_traced_first)?;
+        let second = measure(!is_traced_first)?;
+        self.0.push(if is_traced_first { (second, first) } else { (first, second) });
+        Ok(())
+    }
+
+    fn row(&self) -> [Option<f64>; 6] {
         let middle =
             |figure: &dyn Fn(&(Used, Used)) -> f64| median(&self.0.iter().map(figure).collect::<Vec<_>>());
         [
-            middle(&|(without, _)| without.device),
-            middle(&|(_, with)| with.device),
+            middle(&|(without, _)| without.elapsed),
+            middle(&|(_, with)| with.elapsed),
+            Some(self.ratio(|used| used.elapsed)),
             Some(self.ratio(|used| used.device)),
             Some(self.ratio(|used| used.all)),
             middle(&|(_, with)| with.bytes as f64 / 1024.0),
@@ -172,7 +187,7 @@ impl Pairs {
 fn measure_polling(scale: &Scale) -> Result<Pairs, Error> {
     let mut pairs = Pairs::default();
     for _ in 0..scale.rounds {
-        pairs.0.push((poll(scale, false)?, poll(scale, true)?));
+        pairs.measure(|is_traced| poll(scale, is_traced))?;
     }
     Ok(pairs)
 }
@@ -185,12 +200,12 @@ fn poll(scale: &Scale, is_traced: bool) -> Result<Used, Error> {
     command.args([ARGUMENT, &scale.polling_milliseconds.to_string()]);
     let output = if is_traced { command.arg(&file) } else { command.arg(UNTRACED) }.output()?;
     let text = String::from_utf8(output.stdout)?;
-    let (used, rounds) = text
-        .trim()
-        .split_once(' ')
-        .ok_or_else(|| format!("the polling application: {}", String::from_utf8_lossy(&output.stderr)))?;
-    let each = used.parse::<f64>()? / rounds.parse::<f64>()?;
-    Ok(Used { device: each, all: each, bytes: size(&file) })
+    let numbers = text.split_whitespace().map(str::parse).collect::<Result<Vec<f64>, _>>()?;
+    let [elapsed, used, rounds] = numbers[..] else {
+        return Err(format!("the polling application: {}", String::from_utf8_lossy(&output.stderr)).into());
+    };
+    let used = used / rounds;
+    Ok(Used { elapsed: elapsed / rounds, device: used, all: used, bytes: size(&file) })
 }
 
 fn size(file: &Path) -> u64 {
@@ -205,7 +220,7 @@ fn measure_mqtt(
 ) -> Result<Pairs, Error> {
     let mut pairs = Pairs::default();
     for _ in 0..scale.rounds {
-        pairs.0.push((publish(cloud, broker, work, false)?, publish(cloud, broker, work, true)?));
+        pairs.measure(|is_traced| publish(cloud, broker, work, is_traced))?;
     }
     Ok(pairs)
 }
@@ -228,7 +243,11 @@ fn publish(
     // The threads are those of this device: no other runs.
     let used = (cost_ledger::threads_named("device")?, cost_ledger::threads_named("trace")?);
     running.stop();
-    report?;
+    let report = report?;
+    // By the host's clock: the device's own stands still while it cannot keep up.
+    let span = report.qos1_span.filter(|_| workload.qos1 > 0).or(report.latency_span);
+    let span = span.ok_or("the application has reported no span")?;
     let each = |time: Duration| time.as_secs_f64() * 1e6 / f64::from(messages);
-    Ok(Used { device: each(used.0), all: each(used.0 + used.1), bytes: size(&file) })
+    let elapsed = each(span.end - span.begin);
+    Ok(Used { elapsed, device: each(used.0), all: each(used.0 + used.1), bytes: size(&file) })
 }

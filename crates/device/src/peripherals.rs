@@ -144,8 +144,13 @@ impl Lines {
 
     /// The lines whose level differs between `self` and `other`, with their level in `self`.
     pub fn changed_from(self, other: Self) -> impl Iterator<Item = (u16, bool)> {
-        let changed = self.0 ^ other.0;
-        (0..128).filter(move |line| changed >> line & 1 == 1).map(move |line| (line, self.level(line)))
+        // Only of lines that differ: every system call asks, and mostly there is none.
+        let mut changed = self.0 ^ other.0;
+        std::iter::from_fn(move || {
+            let line = (changed != 0).then(|| changed.trailing_zeros() as u16)?;
+            changed &= changed - 1;
+            Some((line, self.level(line)))
+        })
     }
 }
 

@@ -29,10 +29,16 @@ fn is_unsafe(c: char) -> bool {
     is_unsafe_category || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
 }
 
+/// Whether `text` is printable ASCII, as most is; in pieces whose bytes the processor looks at together.
+fn is_plain(text: &str) -> bool {
+    let is_plain = |piece: &[u8]| piece.iter().fold(true, |all, byte| all & matches!(byte, b' '..=b'~'));
+    text.as_bytes().chunks(64).all(is_plain)
+}
+
 /// `text` on one line, safe for a terminal: every unsafe character becomes `\n`, `\r` or `\u{…}` with its code point in
 /// hexadecimal; a tab becomes a space. Escaping twice is the same as escaping once.
 pub fn escape(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(is_unsafe) {
+    if is_plain(text) || !text.chars().any(is_unsafe) {
         return Cow::Borrowed(text);
     }
     let mut safe = String::with_capacity(text.len() + 8);
@@ -50,7 +56,7 @@ pub fn escape(text: &str) -> Cow<'_, str> {
 /// to the same value: such characters occur only in strings, except JSON's own white space, which is left as it is.
 pub fn escape_json(json: &str) -> Cow<'_, str> {
     let needs_escape = |c: char| is_unsafe(c) && !matches!(c, '\t' | '\n' | '\r');
-    if !json.chars().any(needs_escape) {
+    if is_plain(json) || !json.chars().any(needs_escape) {
         return Cow::Borrowed(json);
     }
     let mut safe = String::with_capacity(json.len() + 8);
@@ -68,6 +74,9 @@ pub fn escape_json(json: &str) -> Cow<'_, str> {
 
 /// `text` as a JSON string, with its quotation marks.
 pub fn json_string(text: &str) -> String {
+    if is_plain(text) && !text.contains(['"', '\\']) {
+        return format!("\"{text}\"");
+    }
     escape_json(&serde_json::Value::from(text).to_string()).into_owned()
 }
 

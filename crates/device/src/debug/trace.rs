@@ -12,6 +12,7 @@ mod fold;
 mod line;
 mod perfetto;
 mod queue;
+mod values;
 mod writer;
 
 use std::io::{self, Write};

@@ -16,6 +16,7 @@ use abi::layouts::Enumeration;
 use types::{Field, Kind, Pointer, Scalar, Shape, Shown, Style, Tables, Target, Type};
 
 use super::Fields;
+use super::values::{Values, put_address, put_decimal, put_hexadecimal, put_quoted};
 
 /// Characters shown of a text.
 const MAX_CHARACTERS: usize = 64;
@@ -49,29 +50,29 @@ pub type Memory<'a> = &'a dyn Fn(u32, &mut [u8]) -> bool;
 
 /// What is passed to a call.
 pub fn arguments(call: Call, registers: [u32; 4], memory: Memory<'_>) -> Fields {
-    let mut fields = Fields::new();
-    Reader::<true>::new(memory, false).arguments(call, registers, &mut fields);
-    fields
+    let mut values = Values::default();
+    Reader::<true>::new(memory, false, &mut values).arguments(call, registers);
+    values.fields()
 }
 
 /// What a call that was answered has given back.
 pub fn results(call: Call, registers: [u32; 4], memory: Memory<'_>) -> Fields {
-    let mut fields = Fields::new();
-    Reader::<true>::new(memory, true).results(call, registers, &mut fields);
-    fields
+    let mut values = Values::default();
+    Reader::<true>::new(memory, true, &mut values).results(call, registers);
+    values.fields()
 }
 
 /// Appends to `to` what [`arguments`] reads of `memory`.
 pub(crate) fn capture_arguments(call: Call, registers: [u32; 4], memory: Memory<'_>, to: &mut Vec<u8>) {
     capture(memory, to, |memory| {
-        Reader::<false>::new(memory, false).arguments(call, registers, &mut Fields::new());
+        Reader::<false>::new(memory, false, &mut Values::default()).arguments(call, registers);
     });
 }
 
 /// Appends to `to` what [`results`] reads of `memory`.
 pub(crate) fn capture_results(call: Call, registers: [u32; 4], memory: Memory<'_>, to: &mut Vec<u8>) {
     capture(memory, to, |memory| {
-        Reader::<false>::new(memory, true).results(call, registers, &mut Fields::new());
+        Reader::<false>::new(memory, true, &mut Values::default()).results(call, registers);
     });
 }
 
@@ -89,16 +90,32 @@ fn capture(memory: Memory<'_>, to: &mut Vec<u8>, read: impl FnOnce(Memory<'_>)) 
     });
 }
 
-/// [`arguments`] of captured memory.
-pub(crate) fn captured_arguments(call: Call, registers: [u32; 4], captured: &[u8]) -> Fields {
+/// Appends [`arguments`] of captured memory to `to`.
+pub(super) fn put_arguments(call: Call, registers: [u32; 4], captured: &[u8], to: &mut Values) {
     let rest = Cell::new(captured);
-    arguments(call, registers, &|_, into| replay(&rest, into))
+    let memory = |_: u32, into: &mut [u8]| replay(&rest, into);
+    Reader::<true>::new(&memory, false, to).arguments(call, registers);
+}
+
+/// Appends [`results`] of captured memory to `to`.
+pub(super) fn put_results(call: Call, registers: [u32; 4], captured: &[u8], to: &mut Values) {
+    let rest = Cell::new(captured);
+    let memory = |_: u32, into: &mut [u8]| replay(&rest, into);
+    Reader::<true>::new(&memory, true, to).results(call, registers);
+}
+
+/// [`arguments`] of captured memory.
+pub(super) fn captured_arguments(call: Call, registers: [u32; 4], captured: &[u8]) -> Fields {
+    let mut values = Values::default();
+    put_arguments(call, registers, captured, &mut values);
+    values.fields()
 }
 
 /// [`results`] of captured memory.
-pub(crate) fn captured_results(call: Call, registers: [u32; 4], captured: &[u8]) -> Fields {
-    let rest = Cell::new(captured);
-    results(call, registers, &|_, into| replay(&rest, into))
+pub(super) fn captured_results(call: Call, registers: [u32; 4], captured: &[u8]) -> Fields {
+    let mut values = Values::default();
+    put_results(call, registers, captured, &mut values);
+    values.fields()
 }
 
 /// The next answer that was captured. The same walk asks for the same lengths.
@@ -113,17 +130,23 @@ fn replay(rest: &Cell<&[u8]>, into: &mut [u8]) -> bool {
     true
 }
 
-/// A record of a notification centre.
-pub fn record(bytes: &[u8; 16]) -> Fields {
+/// Appends a record of a notification centre to `to`.
+pub(super) fn put_record(bytes: &[u8; 16], to: &mut Values) {
     let tables = Tables::get();
-    let Type::Structure(place) = types::named("struct MvNotification") else { return Fields::new() };
+    let Some(place) = tables.notification else { return };
     let shape = tables.shape(place);
-    let mut reader = Reader::<true>::new(&|_, _| false, false);
-    let mut member = |field: &'static Field| {
+    let mut reader = Reader::<true>::new(&|_, _| false, false, to);
+    for field in &shape.members {
         reader.member(shape, field, bytes, 0);
-        (field.member.name, std::mem::take(&mut reader.out))
-    };
-    shape.members.iter().map(&mut member).collect()
+        reader.end_field(field.member.name);
+    }
+}
+
+/// A record of a notification centre.
+pub(super) fn record(bytes: &[u8; 16]) -> Fields {
+    let mut values = Values::default();
+    put_record(bytes, &mut values);
+    values.fields()
 }
 
 /// A pointer's type: what it points to, and whether the call only reads there.
@@ -142,40 +165,53 @@ struct Reader<'a, const TEXT: bool> {
     /// The call was answered: pointers lead to what it wrote.
     answered: bool,
     /// What was shown.
-    out: String,
+    out: &'a mut Values,
 }
 
 impl<'a, const TEXT: bool> Reader<'a, TEXT> {
-    fn new(memory: Memory<'a>, answered: bool) -> Self {
-        Self { memory, tables: Tables::get(), answered, out: String::new() }
+    fn new(memory: Memory<'a>, answered: bool, out: &'a mut Values) -> Self {
+        Self { memory, tables: Tables::get(), answered, out }
     }
 
-    fn arguments(&mut self, call: Call, registers: [u32; 4], fields: &mut Fields) {
+    fn arguments(&mut self, call: Call, registers: [u32; 4]) {
         for (index, argument) in self.tables.arguments(call).iter().enumerate() {
             self.argument(argument.of, registers[index & 3], registers.get(index + 1).copied());
-            self.end_field(argument.name, fields);
+            self.end_field(argument.name);
         }
     }
 
-    fn results(&mut self, call: Call, registers: [u32; 4], fields: &mut Fields) {
+    fn results(&mut self, call: Call, registers: [u32; 4]) {
         for (argument, value) in self.tables.arguments(call).iter().zip(registers) {
             if let Some(target) = self.result_target(argument.of).filter(|_| value != 0) {
                 self.behind(target, value, 0);
-                self.end_field(argument.name, fields);
+                self.end_field(argument.name);
             }
         }
     }
 
-    fn end_field(&mut self, name: &'static str, fields: &mut Fields) {
+    fn end_field(&mut self, name: &'static str) {
         if TEXT {
-            fields.push((name, std::mem::take(&mut self.out)));
+            self.out.end(name);
         }
     }
 
     /// Shows one thing.
     fn put(&mut self, shown: fmt::Arguments<'_>) {
         if TEXT {
-            let _ = self.out.write_fmt(shown);
+            let _ = self.out.text().write_fmt(shown);
+        }
+    }
+
+    fn put_str(&mut self, shown: &str) {
+        if TEXT {
+            self.out.text().push_str(shown);
+        }
+    }
+
+    fn put_pointer(&mut self, address: u32) {
+        if TEXT {
+            self.out.text().push('&');
+            put_address(self.out.text(), address);
         }
     }
 
@@ -187,16 +223,16 @@ impl<'a, const TEXT: bool> Reader<'a, TEXT> {
             return;
         };
         if value == 0 {
-            return self.put(format_args!("NULL"));
+            return self.put_str("NULL");
         }
         match (to, following) {
             (Target::Bytes, Some(length)) if constant => self.text(value, length),
             (Target::Structure(place), _) if constant => self.structure_at(place, value, 0),
             (Target::Handle(_), _) if !constant => match self.word(value) {
                 Some(handle) if handle != 0 => self.put(format_args!("&{value:#010x} ({handle:#x})")),
-                _ => self.put(format_args!("&{value:#010x}")),
+                _ => self.put_pointer(value),
             },
-            _ => self.put(format_args!("&{value:#010x}")),
+            _ => self.put_pointer(value),
         }
     }
 
@@ -240,10 +276,12 @@ impl<'a, const TEXT: bool> Reader<'a, TEXT> {
             Kind::Plain => {}
         }
         for (index, field) in shape.members.iter().enumerate() {
-            self.put(format_args!("{}{}=", if index == 0 { "{" } else { ", " }, field.member.name));
+            self.put_str(if index == 0 { "{" } else { ", " });
+            self.put_str(field.member.name);
+            self.put_str("=");
             self.member(shape, field, bytes, depth);
         }
-        self.put(format_args!("}}"));
+        self.put_str("}");
     }
 
     fn member(&mut self, shape: &'static Shape, field: &'static Field, bytes: &[u8], depth: u32) {
@@ -273,7 +311,7 @@ impl<'a, const TEXT: bool> Reader<'a, TEXT> {
         depth: u32,
     ) {
         if address == 0 {
-            return self.put(format_args!("NULL"));
+            return self.put_str("NULL");
         }
         let is_followed = if constant {
             matches!(to, Target::Structure(_))
@@ -281,7 +319,7 @@ impl<'a, const TEXT: bool> Reader<'a, TEXT> {
             self.answered && !matches!(to, Target::Bytes)
         };
         match (to, shape.count_at.filter(|_| constant)) {
-            _ if !is_followed => self.put(format_args!("&{address:#010x}")),
+            _ if !is_followed => self.put_pointer(address),
             (Target::Structure(place), Some(at)) => {
                 self.array(place, address, word(bytes, at as usize), depth + 1);
             }
@@ -368,7 +406,7 @@ impl<'a, const TEXT: bool> Reader<'a, TEXT> {
                 let end = text.char_indices().nth(MAX_CHARACTERS).map_or(text.len(), |(at, _)| at);
                 self.put(format_args!("{:?}… ({length} bytes)", &text[..end]));
             }
-            Some(text) => self.put(format_args!("{text:?}")),
+            Some(text) => put_quoted(self.out.text(), text),
         }
     }
 
@@ -405,9 +443,9 @@ impl<'a, const TEXT: bool> Reader<'a, TEXT> {
         let used = &bytes[..scalar.width.min(bytes.len())];
         let value = used.iter().rev().fold(0u64, |value, byte| value << 8 | u64::from(*byte));
         match scalar.style {
-            Style::Decimal => self.put(format_args!("{value}")),
-            Style::Hexadecimal => self.put(format_args!("{value:#x}")),
-            Style::Named(enumeration) => self.out.push_str(&named(enumeration, value as u32)),
+            Style::Decimal => put_decimal(self.out.text(), value),
+            Style::Hexadecimal => put_hexadecimal(self.out.text(), value),
+            Style::Named(enumeration) => put_named(self.out.text(), enumeration, value as u32),
         }
     }
 }
@@ -417,19 +455,30 @@ fn is_token(c: char) -> bool {
     c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~ \t".contains(c)
 }
 
-/// A value of an enumeration by its name, without what all names have in common.
-fn named(enumeration: &Enumeration, value: u32) -> String {
-    let prefix = format!("MV_{}_", enumeration.name.trim_start_matches("Mv").to_uppercase());
-    let short = |name: &str| name.trim_start_matches(&prefix).to_owned();
+/// Appends a value of an enumeration by its name, without what all names have in common.
+fn put_named(to: &mut String, enumeration: &Enumeration, value: u32) {
     if let Some((_, name)) = enumeration.values.iter().find(|(own, _)| *own == value) {
-        return short(name);
+        return to.push_str(short(enumeration, name));
     }
     let bits = enumeration.values.iter().filter(|(bit, _)| *bit != 0 && value & bit == *bit);
     let known: u32 = bits.clone().fold(0, |all, (bit, _)| all | bit);
     if enumeration.combine && known == value {
-        return bits.map(|(_, name)| short(name)).collect::<Vec<_>>().join("|");
+        for (index, (_, name)) in bits.enumerate() {
+            to.extend([if index == 0 { "" } else { "|" }, short(enumeration, name)]);
+        }
+        return;
     }
-    format!("{value:#x}")
+    put_hexadecimal(to, value.into());
+}
+
+/// The name of a value of `enumeration` after `MV_`, that of the enumeration in upper case, and `_`.
+fn short<'n>(enumeration: &Enumeration, name: &'n str) -> &'n str {
+    let of = enumeration.name.strip_prefix("Mv").unwrap_or(enumeration.name);
+    let after = |name: &'n str| {
+        let (head, rest) = name.strip_prefix("MV_")?.split_at_checked(of.len())?;
+        rest.strip_prefix('_').filter(|_| head.eq_ignore_ascii_case(of))
+    };
+    after(name).unwrap_or(name)
 }
 
 fn word(bytes: &[u8], at: usize) -> u32 {

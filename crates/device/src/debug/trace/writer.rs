@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use armv8m::Cycles;
 
 use super::entry::{Entry, Fields, Lane};
-use super::line::{duration, entry_line, repeated_line, thousands};
+use super::line::{Lines, duration, thousands};
 use super::perfetto::Events;
 use super::queue::{Batch, Item, Loss, Queue, Repeated};
 use super::{Format, MAX_BYTES, TraceSink};
@@ -76,25 +76,35 @@ fn write_batch(batch: &Batch, sinks: &mut [Sink], totals: &mut Totals) {
     }
 }
 
+/// Bytes that are written at once: many lines.
+const BUFFER: usize = 1 << 16;
+
 /// One trace being written.
 struct Sink {
     format: Format,
+    lines: Lines,
+    events: Events,
+    file: Output,
+}
+
+/// Where a trace goes.
+struct Output {
     to: BufWriter<Box<dyn Write + Send>>,
     written: u64,
-    events: Events,
     /// Full, or broken: nothing more is written.
     closed: bool,
 }
 
 impl Sink {
     fn new(output: TraceSink) -> Self {
-        let to = BufWriter::new(output.to);
-        Self { format: output.format, to, written: 0, events: Events::default(), closed: false }
+        let to = BufWriter::with_capacity(BUFFER, output.to);
+        let file = Output { to, written: 0, closed: false };
+        Self { format: output.format, lines: Lines::default(), events: Events::default(), file }
     }
 
     fn begin(&mut self) {
         if self.format == Format::Perfetto {
-            self.put(&Events::begin());
+            self.file.put(&Events::begin());
         }
     }
 
@@ -109,52 +119,56 @@ impl Sink {
             return;
         }
         match self.format {
-            Format::Text => group.iter().for_each(|repeated| self.put(&repeated_line(repeated))),
-            Format::Perfetto => {
-                let events = self.events.group(group);
-                self.put(&events);
+            Format::Text => {
+                for repeated in group {
+                    self.file.put(self.lines.repeated(repeated));
+                }
             }
+            Format::Perfetto => self.file.put(&self.events.group(group)),
         }
     }
 
     fn write_gap(&mut self, gap: &Entry) {
-        if self.format == Format::Perfetto && !self.closed {
-            let events = self.events.close_all(gap.at);
-            self.put(&events);
+        if self.format == Format::Perfetto && !self.file.closed {
+            self.file.put(&self.events.close_all(gap.at));
         }
         self.write(gap, &[]);
     }
 
     /// Whether anything more may be written; if not, the trace ends.
     fn has_room(&mut self, at: Cycles) -> bool {
-        if !self.closed && self.written >= MAX_BYTES {
+        if !self.file.closed && self.file.written >= MAX_BYTES {
             let name = format!("the trace ends here: it has {MAX_BYTES} bytes, the most there may be");
             self.put_entry(&Entry::mark(at, Lane::Device, name, Fields::new()), &[]);
             self.end(at);
         }
-        !self.closed
+        !self.file.closed
     }
 
     fn put_entry(&mut self, entry: &Entry, captured: &[u8]) {
-        let text = match self.format {
-            Format::Text => entry_line(entry, captured),
-            Format::Perfetto => self.events.event(entry, captured),
-        };
-        self.put(&text);
+        match self.format {
+            Format::Text => self.file.put(self.lines.entry(entry, captured)),
+            Format::Perfetto => self.file.put(&self.events.event(entry, captured)),
+        }
     }
 
     fn end(&mut self, at: Cycles) {
-        if self.closed {
+        if self.file.closed {
             return;
         }
         if self.format == Format::Perfetto {
-            let events = self.events.end(at);
-            self.put(&events);
+            self.file.put(&self.events.end(at));
         }
-        self.flush();
-        self.closed = true;
+        self.file.flush();
+        self.file.closed = true;
     }
 
+    fn flush(&mut self) {
+        self.file.flush();
+    }
+}
+
+impl Output {
     fn put(&mut self, text: &str) {
         if self.closed {
             return;

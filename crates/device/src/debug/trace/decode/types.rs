@@ -128,6 +128,8 @@ pub(super) struct Argument {
 pub(super) struct Tables {
     shapes: Vec<Shape>,
     calls: Vec<Vec<Argument>>,
+    /// The place of the record of a notification centre.
+    pub notification: Option<usize>,
 }
 
 impl Tables {
@@ -143,7 +145,8 @@ impl Tables {
         for call in Call::ALL {
             calls[place(call)] = call.parameters().iter().take(4).map(argument).collect();
         }
-        Self { shapes: layouts::LAYOUTS.iter().map(shape).collect(), calls }
+        let shapes = layouts::LAYOUTS.iter().map(shape).collect();
+        Self { shapes, calls, notification: structure("struct MvNotification") }
     }
 
     /// The arguments of a call.
