@@ -65,6 +65,26 @@ fn the_policies_given_to_create_are_shown() {
     });
 }
 
+/// Shows that `bundle create` has a form for programs, as its neighbours have, and that an image is recognised.
+#[test]
+fn create_reports_as_json_and_show_names_an_elf_file() {
+    within(LIMIT, |processes| {
+        let folder = tempfile::tempdir().unwrap();
+        let bundle = folder.path().join("app.zip");
+        let out = done(processes, &["bundle", "create", SAMPLE_BIN, text(&bundle), "--json"]);
+        let value: Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(value["bundle"], text(&bundle));
+        assert_eq!(value["bytes"], std::fs::metadata(&bundle).unwrap().len());
+        assert_eq!(value["image_bytes"], std::fs::metadata(SAMPLE_BIN).unwrap().len());
+        assert_eq!(value["signed"], false);
+
+        let elf = Path::new(SAMPLE_BIN).with_extension("elf");
+        let (code, _, err) = run(processes, &["bundle", "show", text(&elf)]);
+        assert_eq!(code, 2);
+        assert!(err.contains("is an ELF file, not a bundle"), "{err}");
+    });
+}
+
 #[test]
 fn a_bundle_is_made_as_zip_programs_read_it() {
     within(LIMIT, |processes| {

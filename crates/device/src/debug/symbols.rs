@@ -14,7 +14,10 @@ pub use line_table::LineRange;
 use names::demangled;
 use sections::Sections;
 
-use crate::image::read_file;
+use crate::image::{Image, read_file};
+
+/// Where the flash with the program begins.
+const FLASH_START: u32 = 0x0800_0000;
 
 /// The bytes of a section.
 pub(crate) type Bytes<'a> = EndianSlice<'a, LittleEndian>;
@@ -62,7 +65,22 @@ impl Symbols {
     /// The names in the file at `path` and in the files of debug information it names; none if it is no ELF file or has
     /// no names.
     pub fn load(path: &Path) -> Option<Self> {
-        let mut files = Files::of(read_file(path).ok()?)?;
+        Self::load_for(path, None)
+    }
+
+    /// The same, with a note if the file has the code of another program than `image`.
+    pub fn load_for(path: &Path, image: Option<&Image>) -> Option<Self> {
+        let file = read_file(path).ok()?;
+        let own = image.and_then(|image| Some((image, Image::parse(&file).ok()?)));
+        let is_other = own.is_some_and(|(image, own)| image.bytes() != own.bytes());
+        let mut files = Files::of(file)?;
+        // A file that was stripped of everything but debug information has no code to compare.
+        if is_other && files.main.has_symbols() && !files.main.get(".text").is_empty() {
+            files.notes.push(format!(
+                "debug information: the code in {} is not that of the image, so names and lines are wrong",
+                path.display()
+            ));
+        }
         files.follow_link(path);
         files.follow_split(path);
         files.named()
@@ -187,6 +205,10 @@ impl Files {
 
     /// From the debugging information.
     fn lines(&self, address: u32) -> Option<Vec<Site>> {
+        // Linkers leave the lines of functions that they removed at address 0, where no program is.
+        if address < FLASH_START {
+            return None;
+        }
         let context = addr2line::Context::from_dwarf(self.dwarf()).ok()?;
         let mut lookup = context.find_frames(u64::from(address));
         let mut frames = loop {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::host::application::{public_key, signing_key};
 use crate::output::exit::Failure;
-use crate::output::print::{print_line, print_result};
+use crate::output::print::print_result;
 use crate::output::table::pairs;
 use crate::output::timeline::printable;
 pub(super) use arguments::BundleArguments;
@@ -41,9 +41,14 @@ fn create(arguments: &CreateArguments) -> Result<(), Failure> {
         .map_err(|error| Failure::bad_input(format!("cannot create this bundle: it {error}")))?;
     std::fs::write(out, &file)
         .map_err(|error| Failure::environment(format!("cannot write {}: {error}", out.display())))?;
-    let signed = if key.is_some() { "signed" } else { "not signed" };
-    let (out, length) = (printable(&out.display().to_string()), image.bytes().len());
-    let _ = print_line(&format!("{out}: {} bytes, with an image of {length} bytes, {signed}", file.len()));
+    let (out, bytes, image_bytes) = (out.display().to_string(), file.len(), image.bytes().len());
+    let text = || {
+        let signed = if key.is_some() { "signed" } else { "not signed" };
+        format!("{}: {bytes} bytes, with an image of {image_bytes} bytes, {signed}", printable(&out))
+    };
+    let value =
+        || json!({ "bundle": out, "bytes": bytes, "image_bytes": image_bytes, "signed": key.is_some() });
+    print_result(arguments.json, text, value);
     Ok(())
 }
 
@@ -80,7 +85,14 @@ fn show(arguments: &ShowArguments) -> Result<(), Failure> {
 fn read(path: &Path) -> Result<Bundle, Failure> {
     let file =
         ::device::image::read_file(path).map_err(|cause| LoadError { path: path.to_owned(), cause })?;
-    Bundle::read(&file, CAPACITY).map_err(|why| invalid_bundle(path, why))
+    Bundle::read(&file, CAPACITY).map_err(|why| {
+        if file.starts_with(b"\x7fELF") {
+            Failure::bad_input(format!("{} is an ELF file, not a bundle", path.display()))
+                .hint("create a bundle of an image with: openvisor bundle create IMAGE OUT")
+        } else {
+            invalid_bundle(path, why)
+        }
+    })
 }
 
 fn invalid_bundle(path: &Path, why: ::bundle::BundleError) -> Failure {

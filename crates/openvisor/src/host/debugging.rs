@@ -8,6 +8,7 @@ use device::debug::Debugging;
 use device::debug::gdb::Server;
 use device::debug::symbols::Symbols;
 use device::debug::trace::{Format, TraceSink, Tracer};
+use device::image::Image;
 
 use crate::options::{DebuggingOptions, TraceFormat};
 use crate::output::event::Event;
@@ -18,7 +19,7 @@ use crate::output::timeline::Timeline;
 pub(crate) fn open(options: &DebuggingOptions, image: Option<&Path>) -> Result<Debugging, Failure> {
     let gdb = options.gdb().map(|address| listen(address, options.gdb_exposed)).transpose()?;
     let symbols = match &options.symbols {
-        Some(file) => Some(load_symbols(file)?),
+        Some(file) => Some(load_symbols(file, image)?),
         None => image.and_then(Symbols::load),
     };
     let tracer = start_tracer(options)?;
@@ -60,8 +61,11 @@ pub(crate) fn private_file(path: &Path) -> std::io::Result<File> {
     File::options().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
-fn load_symbols(file: &Path) -> Result<Symbols, Failure> {
-    Symbols::load(file).ok_or_else(|| {
+/// A note says if the file belongs to another program than `image`. It is no error, because an image may have been changed
+/// after it was linked, for example by a checksum.
+fn load_symbols(file: &Path, image: Option<&Path>) -> Result<Symbols, Failure> {
+    let image = image.and_then(|path| Image::load(path).ok());
+    Symbols::load_for(file, image.as_ref()).ok_or_else(|| {
         Failure::bad_input(format!("--symbols {}: not an ELF file with symbols", file.display()))
             .hint("use the unstripped file from the linker that the image was made from")
     })

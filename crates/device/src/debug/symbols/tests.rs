@@ -105,6 +105,17 @@ fn debug_information_of_an_unknown_version_is_reported() {
     assert_eq!(symbols.sites(RESET)[0].function.as_deref(), Some("Reset_Handler"));
 }
 
+/// Shows that names and lines are not silently those of another program.
+#[test]
+fn a_file_with_the_code_of_another_program_is_reported() {
+    let apps = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sdk/tests/apps");
+    let own = apps.join("debugged/debugged.elf");
+    let image = Image::load(&own).expect("an image");
+    assert_eq!(Symbols::load_for(&own, Some(&image)).expect("names").notes(), [""; 0]);
+    let wrong = Symbols::load_for(&data("plain.elf"), Some(&image)).expect("names");
+    assert!(wrong.notes()[0].contains("is not that of the image"), "{:?}", wrong.notes());
+}
+
 fn header_of(file: &[u8], name: &str) -> usize {
     use object::{Object, ObjectSection};
     let elf = object::File::parse(file).expect("an ELF file");

@@ -68,6 +68,9 @@ pub(crate) struct CreateArguments {
     /// Sign the bundle with this private key, a PEM file
     #[arg(long, value_name = "FILE")]
     pub(crate) sign: Option<PathBuf>,
+    /// Write one JSON object instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Args)]

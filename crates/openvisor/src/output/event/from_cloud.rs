@@ -75,7 +75,7 @@ fn disconnection(reason: &Disconnection) -> &'static str {
 /// The reasons of `BYE`, as docs/spec/link.md names them.
 fn bye(reason: ByeReason) -> &'static str {
     match reason {
-        ByeReason::Done => "done",
+        ByeReason::Done => "the device closed the connection",
         ByeReason::Version => "protocol version not supported",
         ByeReason::Violation => "protocol violation",
         ByeReason::Replaced => "replaced by a newer connection of this device",
