@@ -22,6 +22,7 @@ mod link_ends;
 mod mqtt_session;
 pub mod mutation;
 mod peripherals;
+mod proxy_header;
 mod recording;
 mod relay_device;
 mod source;
@@ -51,6 +52,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "symbols", run: symbols::run, tries: 20_000 },
     Target { name: "certificate", run: certificate::run, tries: 60_000 },
     Target { name: "http_response", run: http_response::run, tries: 8_000 },
+    Target { name: "proxy_header", run: proxy_header::run, tries: 20_000 },
     Target { name: "peripherals", run: peripherals::run, tries: 10_000 },
 ];
 

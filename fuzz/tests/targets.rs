@@ -80,6 +80,12 @@ fn a_hostile_certificate_has_a_name_or_none() {
     fuzz_target("certificate");
 }
 
+/// Whatever a load balancer sends first. Shows D356.
+#[test]
+fn a_hostile_proxy_header_has_an_address_or_is_refused() {
+    fuzz_target("proxy_header");
+}
+
 /// Whatever an HTTP server answers.
 #[test]
 fn a_hostile_http_response_fits_or_is_refused() {

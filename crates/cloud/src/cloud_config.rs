@@ -7,7 +7,7 @@ use relay::TlsPorts;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 
 use crate::connector::Resolve;
-use crate::destinations::Destinations;
+use crate::destinations::{Destinations, Range};
 use crate::limits::Limits;
 use crate::store_url::StoreUrl;
 
@@ -20,6 +20,9 @@ pub struct Config {
     pub store: Option<StoreUrl>,
     /// Address to listen on for devices; port 0 picks a free one.
     pub listen: SocketAddr,
+    /// Addresses of load balancers, whose connections must begin with a PROXY header; the addresses in it are believed
+    /// (D356).
+    pub proxies: Vec<Range>,
     /// Address to serve health and metrics on; port 0 picks a free one. `None`: they are not served.
     pub metrics: Option<SocketAddr>,
     /// Host names and addresses of the cloud as devices know them, for its certificate.
@@ -56,6 +59,7 @@ impl Config {
             data: data.into(),
             store: None,
             listen,
+            proxies: Vec::new(),
             metrics: None,
             hosts,
             destinations: Destinations::with_loopback(),

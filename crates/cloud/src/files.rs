@@ -63,7 +63,7 @@ fn write_file(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
 }
 
 /// Makes a rename durable: POSIX leaves that to an fsync of the folder.
-fn sync_parent(path: &Path) -> io::Result<()> {
+pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
 }
 

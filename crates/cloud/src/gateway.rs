@@ -24,9 +24,11 @@ use crate::certificate::common_name;
 use crate::clock::CertificateTime;
 use crate::cloud_config::Config;
 use crate::connector::provider;
+use crate::destinations::Range;
 use crate::id::DeviceId;
 use crate::limits::{
-    ACCEPT_PAUSE, FIRST_BYTE_TIMEOUT, HANDSHAKE_BURST_SECONDS, HANDSHAKE_GRACE, REFUSAL_REPORT_INTERVAL,
+    ACCEPT_PAUSE, FIRST_BYTE_TIMEOUT, HANDSHAKE_BURST_SECONDS, HANDSHAKE_GRACE, PROXY_HEADER_TIMEOUT,
+    REFUSAL_REPORT_INTERVAL,
 };
 use crate::metrics::Metrics;
 use crate::rate::Rates;
@@ -34,8 +36,11 @@ use crate::slots::{Slot, Slots};
 use crate::sources::{Full, SourcePermit, SourceQuota, source};
 use crate::throttle::Throttle;
 
+mod proxy;
 mod stream;
 
+use proxy::HeaderError;
+pub(crate) use proxy::{Origin, read_header};
 pub(crate) use stream::DeviceStream;
 
 /// The name of the link's protocol in the handshake.
@@ -64,6 +69,13 @@ pub(crate) enum AdmissionError {
     Protocol,
     #[error("the certificate does not name a device")]
     Name,
+    #[error("a load balancer's connection must begin with a PROXY header: {0}")]
+    ProxyHeader(HeaderError),
+    #[error("a load balancer's connection must begin with a PROXY header, and none was received in time")]
+    ProxyHeaderTimeout,
+    /// Not a refusal: a load balancer checked that the port answers.
+    #[error("a health check")]
+    HealthCheck,
 }
 
 impl AdmissionError {
@@ -80,8 +92,25 @@ impl AdmissionError {
             Self::Handshake(_) => "handshake_failed",
             Self::Protocol => "protocol",
             Self::Name => "certificate_name",
+            Self::ProxyHeader(_) => "proxy_header",
+            Self::ProxyHeaderTimeout => "proxy_header_timeout",
+            Self::HealthCheck => "health_check",
         }
     }
+}
+
+/// A refused connection: the client's address, and why.
+struct Refusal {
+    from: SocketAddr,
+    error: AdmissionError,
+}
+
+/// What a new connection is given before its first byte is read.
+enum Reservation {
+    /// A client's own connection.
+    Direct(SourcePermit, Slot),
+    /// A load balancer's, whose client is not known yet.
+    Proxied(SourcePermit),
 }
 
 /// A connection whose peer has a certificate of the authority.
@@ -90,6 +119,7 @@ pub(crate) struct Admitted {
     pub(crate) device: DeviceId,
     /// Fingerprint of the certificate.
     pub(crate) fingerprint: Fingerprint,
+    /// Address of the device, also behind a load balancer that sends it.
     pub(crate) address: SocketAddr,
     pub(crate) stream: DeviceStream,
     /// Held as long as the connection.
@@ -102,6 +132,8 @@ pub(crate) struct Gateway {
     connections: SourceQuota,
     handshakes: Slots,
     rates: Rates<IpAddr>,
+    /// Load balancers, whose connections begin with a PROXY header.
+    proxies: Vec<Range>,
     handshake_timeout: Duration,
     /// How long sessions may take to end by themselves.
     stop_timeout: Duration,
@@ -122,6 +154,7 @@ impl Gateway {
             connections: SourceQuota::new(limits.connections, limits.connections_per_source),
             handshakes: Slots::new(limits.handshakes, limits.handshakes_per_source, HANDSHAKE_GRACE),
             rates: Rates::new(limits.handshakes_a_second_per_source, HANDSHAKE_BURST_SECONDS),
+            proxies: config.proxies.clone(),
             handshake_timeout: limits.handshake_timeout,
             // Half a second more than a session's own timeouts, so that those apply first.
             stop_timeout: limits.drain_timeout + limits.farewell_timeout + Duration::from_millis(500),
@@ -174,11 +207,16 @@ impl Gateway {
         S: Fn(Box<Admitted>) -> F + Clone + Send + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
-        let (permit, slot) = match self.reserve(address) {
-            Ok(reserved) => reserved,
+        let reserved = if proxy::contain(&self.proxies, address.ip()) {
+            self.reserve_proxied()
+        } else {
+            self.reserve(address)
+        };
+        let reservation = match reserved {
+            Ok(reservation) => reservation,
             Err(error) => return self.refuse(address, &error),
         };
-        tasks.spawn(self.connection(stream, address, (permit, slot), serve.clone()));
+        tasks.spawn(self.connection(stream, address, reservation, serve.clone()));
     }
 
     /// What a connection's task does. It exists as long as the connection, and so contains as little as possible.
@@ -186,7 +224,7 @@ impl Gateway {
         self: Arc<Self>,
         stream: TcpStream,
         address: SocketAddr,
-        (permit, slot): (SourcePermit, Slot),
+        reservation: Reservation,
         serve: S,
     ) -> impl Future<Output = ()> + Send
     where
@@ -195,17 +233,21 @@ impl Gateway {
     {
         let gateway = self.clone();
         // Boxed, and made outside of the task's block, so that an idle connection keeps nothing of the handshake.
-        let admission = Box::pin(async move { gateway.authenticate(stream, address, permit, slot).await });
+        let admission = Box::pin(async move { gateway.admit(stream, address, reservation).await });
         async move {
             match admission.await {
                 // Made only here: a future that is in a variable first takes its memory in the task twice.
                 Ok(admitted) => serve(admitted).await,
-                Err(error) => self.refuse(address, &error),
+                Err(Refusal { from, error }) => self.refuse(from, &error),
             }
         }
     }
 
     fn refuse(&self, address: SocketAddr, error: &AdmissionError) {
+        if let AdmissionError::HealthCheck = error {
+            self.metrics.proxy_checks.inc();
+            return;
+        }
         self.metrics.refused.with_label_values(&[error.label()]).inc();
         if let Some(others) = self.refusals.admit(Instant::now()) {
             tracing::warn!(name: "connection_refused", %address, reason = error.label(), %error, others, "connection refused");
@@ -222,18 +264,53 @@ impl Gateway {
 
     /// Takes the permits of a new connection. The rate is checked first, so that a source that exceeds it evicts no
     /// other connection.
-    fn reserve(&self, address: SocketAddr) -> Result<(SourcePermit, Slot), AdmissionError> {
-        let now = Instant::now();
-        if !self.rates.admits(source(address.ip()), now) {
-            return Err(AdmissionError::SourceRate);
-        }
+    fn reserve(&self, address: SocketAddr) -> Result<Reservation, AdmissionError> {
+        self.check_rate(address)?;
         // Before the slot for the same reason.
-        let permit = self.connections.try_acquire(address.ip()).map_err(|full| match full {
-            Full::Total => AdmissionError::Connections,
-            Full::Source => AdmissionError::SourceConnections,
-        })?;
-        let slot = self.handshakes.try_acquire(address.ip(), now).ok_or(AdmissionError::SourceHandshakes)?;
-        Ok((permit, slot))
+        let permit = self.connections.try_acquire(address.ip()).map_err(connections_error)?;
+        Ok(Reservation::Direct(permit, self.slot(address)?))
+    }
+
+    /// Takes the permit of a load balancer's connection. It counts for no source before the header.
+    fn reserve_proxied(&self) -> Result<Reservation, AdmissionError> {
+        self.connections.try_acquire_unassigned().map(Reservation::Proxied).map_err(connections_error)
+    }
+
+    fn check_rate(&self, address: SocketAddr) -> Result<(), AdmissionError> {
+        let is_admitted = self.rates.admits(source(address.ip()), Instant::now());
+        if is_admitted { Ok(()) } else { Err(AdmissionError::SourceRate) }
+    }
+
+    fn slot(&self, address: SocketAddr) -> Result<Slot, AdmissionError> {
+        let slot = self.handshakes.try_acquire(address.ip(), Instant::now());
+        slot.ok_or(AdmissionError::SourceHandshakes)
+    }
+
+    /// Authenticates a connection, after its PROXY header if it must have one. From then on the client's address
+    /// counts, and the load balancer's where there is no other.
+    async fn admit(
+        &self,
+        mut stream: TcpStream,
+        address: SocketAddr,
+        reservation: Reservation,
+    ) -> Result<Box<Admitted>, Refusal> {
+        let refused_from = |from| move |error| Refusal { from, error };
+        let (address, permit, slot) = match reservation {
+            Reservation::Direct(permit, slot) => (address, permit, slot),
+            Reservation::Proxied(mut permit) => {
+                let client = client_address(&mut stream, address).await.map_err(refused_from(address))?;
+                let slot = self.reserve_client(client, &mut permit).map_err(refused_from(client))?;
+                (client, permit, slot)
+            }
+        };
+        self.authenticate(stream, address, permit, slot).await.map_err(refused_from(address))
+    }
+
+    /// As [`Gateway::reserve`], for a client whose connection has a permit already.
+    fn reserve_client(&self, client: SocketAddr, permit: &mut SourcePermit) -> Result<Slot, AdmissionError> {
+        self.check_rate(client)?;
+        permit.assign(client.ip()).map_err(connections_error)?;
+        self.slot(client)
     }
 
     async fn authenticate(
@@ -263,6 +340,35 @@ impl Gateway {
             DeviceStream::accept(stream, self.tls.clone()).await.map_err(AdmissionError::Handshake)?;
         // rustls refuses clients that offer other protocols, but accepts clients that offer none.
         if stream.protocol().is_none() { Err(AdmissionError::Protocol) } else { Ok(stream) }
+    }
+}
+
+/// Reads the PROXY header of a load balancer's connection and returns the client's address, or the load balancer's
+/// where there is no other.
+async fn client_address(stream: &mut TcpStream, balancer: SocketAddr) -> Result<SocketAddr, AdmissionError> {
+    let read = timeout(PROXY_HEADER_TIMEOUT, read_header(stream)).await;
+    let origin = read.map_err(|_| AdmissionError::ProxyHeaderTimeout)?.map_err(|error| match error {
+        HeaderError::Closed => AdmissionError::HealthCheck,
+        error => AdmissionError::ProxyHeader(error),
+    })?;
+    match origin {
+        Origin::Client(client) => Ok(client),
+        Origin::Unknown => Ok(balancer),
+        Origin::Local if is_silent(stream).await => Err(AdmissionError::HealthCheck),
+        Origin::Local => Ok(balancer),
+    }
+}
+
+/// Whether nothing follows: the peer closes or resets the connection, or waits for something.
+async fn is_silent(stream: &TcpStream) -> bool {
+    let peeked = timeout(FIRST_BYTE_TIMEOUT, stream.peek(&mut [0])).await;
+    !matches!(peeked, Ok(Ok(1)))
+}
+
+fn connections_error(full: Full) -> AdmissionError {
+    match full {
+        Full::Total => AdmissionError::Connections,
+        Full::Source => AdmissionError::SourceConnections,
     }
 }
 

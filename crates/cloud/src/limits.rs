@@ -133,6 +133,9 @@ pub const DATABASE_READ_CONNECTIONS: u32 = 3;
 /// Connections to the database for writes: the log writer's, and those of other writers.
 pub const DATABASE_WRITE_CONNECTIONS: u32 = 4;
 
+/// Rows read and written in one statement when a store is copied; a row has at most about 4 KiB.
+pub const COPY_ROWS: usize = 256;
+
 /// Timeout of connecting to a database on another machine.
 pub const DATABASE_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -165,6 +168,12 @@ pub const WALL_CLOCK_INTERVAL: Duration = Duration::from_hours(1);
 
 /// Time a connection has for its first byte. A TLS client sends first, and at once.
 pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Time a load balancer's connection has for its PROXY header, which is sent at once.
+pub const PROXY_HEADER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Most bytes of a PROXY header. Addresses need at most 232; the rest is for extensions, such as a certificate.
+pub const PROXY_HEADER: usize = 4096;
 
 /// Most bytes of an incomplete record or handshake message of TLS. A record of greatest length fits, and so does
 /// everything a device sends in its handshake.

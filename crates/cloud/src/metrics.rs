@@ -30,6 +30,8 @@ pub(crate) struct Metrics {
     processor: Counter,
     /// Refused connections and devices, by reason.
     pub(crate) refused: IntCounterVec,
+    /// Connections of load balancers that were health checks.
+    pub(crate) proxy_checks: IntCounter,
     /// Admitted devices.
     pub(crate) admitted: IntCounter,
     /// Ended sessions, by reason.
@@ -150,6 +152,10 @@ impl Metrics {
                 "openvisor_connections_refused_total",
                 "Connections and devices refused.",
                 &["reason"],
+            ),
+            proxy_checks: build.counter(
+                "openvisor_proxy_checks_total",
+                "Connections of load balancers that were health checks.",
             ),
             admitted: build.counter("openvisor_sessions_started_total", "Device sessions started."),
             ended: build.counters("openvisor_sessions_ended_total", "Device sessions ended.", &["reason"]),
@@ -361,6 +367,28 @@ mod tests {
         has(&text, r#"openvisor_mqtt_deviations_total{kind="qos2_message"} 2"#);
         has(&text, "openvisor_mqtt_connects_delayed_total 2");
         has(&text, "openvisor_mqtt_messages_lost_total 16");
+    }
+
+    /// A metric that is not documented is not found, and one that is documented and gone misleads.
+    #[test]
+    fn the_metrics_and_those_of_the_documentation_are_the_same() {
+        use std::collections::BTreeSet;
+        let names = |text: &'static str, before: char| -> BTreeSet<&str> {
+            let starts = text.match_indices("openvisor_").filter(|(at, _)| text[..*at].ends_with(before));
+            let name = |(at, _): (usize, &str)| {
+                let rest: &str = &text[at..];
+                &rest[..rest
+                    .find(|char: char| !char.is_ascii_alphanumeric() && char != '_')
+                    .unwrap_or(rest.len())]
+            };
+            starts.map(name).collect()
+        };
+        let sources = [include_str!("metrics.rs"), include_str!("metrics/relayed.rs")];
+        let sources =
+            sources.map(|text| text.split_once("#[cfg(test)]\nmod tests").map_or(text, |(code, _)| code));
+        let metrics: BTreeSet<_> = sources.iter().flat_map(|text| names(text, '"')).collect();
+        assert!(metrics.len() > 30, "{metrics:?}");
+        assert_eq!(names(include_str!("../../../docs/operating.md"), '`'), metrics);
     }
 
     #[test]

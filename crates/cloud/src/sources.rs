@@ -21,7 +21,8 @@ struct Counts {
 /// One unit of a [`SourceQuota`], returned when dropped.
 pub(crate) struct SourcePermit {
     quota: SourceQuota,
-    source: IpAddr,
+    /// `None` until it is known.
+    source: Option<IpAddr>,
 }
 
 /// Which limit is used up.
@@ -38,18 +39,19 @@ impl SourceQuota {
 
     /// Takes a permit for a connection from `address`.
     pub(crate) fn try_acquire(&self, address: IpAddr) -> Result<SourcePermit, Full> {
-        let source = source(address);
+        let mut permit = self.try_acquire_unassigned()?;
+        permit.assign(address)?;
+        Ok(permit)
+    }
+
+    /// Takes a permit for a connection whose source is not known yet.
+    pub(crate) fn try_acquire_unassigned(&self) -> Result<SourcePermit, Full> {
         let mut counts = self.lock();
         if counts.total >= self.total {
             return Err(Full::Total);
         }
-        let of_source = counts.by_source.get(&source).copied().unwrap_or(0);
-        if of_source >= self.per_source {
-            return Err(Full::Source);
-        }
         counts.total += 1;
-        counts.by_source.insert(source, of_source + 1);
-        Ok(SourcePermit { quota: self.clone(), source })
+        Ok(SourcePermit { quota: self.clone(), source: None })
     }
 
     /// Number of permits in use.
@@ -62,14 +64,30 @@ impl SourceQuota {
     }
 }
 
+impl SourcePermit {
+    /// Counts the connection for the source of `address`.
+    pub(crate) fn assign(&mut self, address: IpAddr) -> Result<(), Full> {
+        let source = source(address);
+        let mut counts = self.quota.lock();
+        let of_source = counts.by_source.get(&source).copied().unwrap_or(0);
+        if of_source >= self.quota.per_source {
+            return Err(Full::Source);
+        }
+        counts.by_source.insert(source, of_source + 1);
+        self.source = Some(source);
+        Ok(())
+    }
+}
+
 impl Drop for SourcePermit {
     fn drop(&mut self) {
         let mut counts = self.quota.lock();
         counts.total -= 1;
-        if let Some(of_source) = counts.by_source.get_mut(&self.source) {
+        let Some(source) = self.source else { return };
+        if let Some(of_source) = counts.by_source.get_mut(&source) {
             *of_source -= 1;
             if *of_source == 0 {
-                counts.by_source.remove(&self.source);
+                counts.by_source.remove(&source);
             }
         }
     }

@@ -23,6 +23,7 @@ mod api_keys;
 mod apps;
 mod audit;
 mod authorization;
+mod copy;
 mod database;
 mod devices;
 mod health;
@@ -32,6 +33,7 @@ mod lease;
 mod lease_keeper;
 mod logging;
 mod logs;
+mod names;
 mod pool;
 mod presence;
 
@@ -40,6 +42,7 @@ pub use api_keys::{ApiKey, NewApiKey, Role};
 pub use apps::{App, NewApp};
 pub use audit::{Actor, AuditRecord};
 pub(crate) use authorization::{Authorization, Changes};
+pub use copy::{Contents, CopyEnd, CopyError, CopyProgress, CopySummary, StoreCopy, TableSummary};
 use database::{Database, within};
 pub use devices::{Device, DeviceUpdate};
 use health::Health;
@@ -51,7 +54,11 @@ pub(crate) use lease_keeper::StoreLease;
 pub(crate) use logging::Logging;
 pub use logs::{LogCursor, LogLine, LogRetention};
 pub(crate) use logs::{LogRun, RunLines};
+pub use names::{Named, StoreNames};
 use pool::{Pool, Purpose};
+
+/// Name of the setting with the sealed constant that reveals a wrong `secret.key`. It is part of the stored format.
+const SECRET_KEY_CHECK: &str = "secret key check";
 
 /// Why an operation of the store failed. Each message is one line.
 #[derive(Debug, thiserror::Error)]
@@ -236,8 +243,12 @@ impl Store {
         let database = Database::of(folder, url);
         let lease = LeaseStatus::default();
         let pool = Pool::connect(&database, &lease).await?;
-        if is_moving && !database.is_used(&pool).await? {
-            return Err(elsewhere());
+        if is_moving {
+            let mut checkout = pool.checkout(Purpose::Read).await?;
+            let is_used = database.is_used(checkout.connection()).await;
+            if !checkout.finish(is_used)? {
+                return Err(elsewhere());
+            }
         }
         database.migrate(&pool).await?;
         let account =
@@ -276,17 +287,21 @@ impl Store {
 ///
 /// A sealed constant in the database reveals a wrong key at the start, rather than when a device fetches a secret.
 async fn check_secret_key(pool: &Pool, seal: &Seal) -> Result<Option<String>, StoreError> {
-    const NAME: &str = "secret key check";
     for _ in 0..2 {
-        let check = sqlx::query("SELECT value FROM settings WHERE name = $1").bind(NAME);
+        let check = sqlx::query("SELECT value FROM settings WHERE name = $1").bind(SECRET_KEY_CHECK);
         let check = pool.fetch_optional(Purpose::Authorization, check).await?;
         let account = sqlx::query("SELECT id FROM accounts ORDER BY created, id LIMIT 1");
         let account = pool.fetch_optional(Purpose::Authorization, account).await?;
         if let (Some(check), Some(account)) = (check, account) {
             let sealed: Vec<u8> = check.try_get(0)?;
-            return if seal.open(&[NAME], &sealed).is_some() { Ok(account.try_get(0)?) } else { Ok(None) };
+            return if seal.open(&[SECRET_KEY_CHECK], &sealed).is_some() {
+                Ok(account.try_get(0)?)
+            } else {
+                Ok(None)
+            };
         }
-        create_account(pool, NAME, &seal.seal(&[NAME], NAME.as_bytes())).await?;
+        let sealed = seal.seal(&[SECRET_KEY_CHECK], SECRET_KEY_CHECK.as_bytes());
+        create_account(pool, SECRET_KEY_CHECK, &sealed).await?;
     }
     Err(StoreError::Damaged("account"))
 }

@@ -18,12 +18,14 @@ mod new;
 mod provision;
 mod replay;
 mod run;
+mod store;
 mod test;
 
 use std::time::Duration;
 
 pub use arguments::Arguments;
 use arguments::Command;
+pub use completions::complete_for_shell;
 
 use crate::host::file_limit;
 use crate::output::exit::Failure;
@@ -52,6 +54,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Keys(keys) => keys::run(keys).await,
             Command::Audit(audit) => audit::run(audit).await,
             Command::Logs(logs) => logs::run(logs).await,
+            Command::Store(store) => store::run(store).await,
             Command::New(new) => new::run(&new),
             Command::Bundle(bundle) => bundle::run(&bundle),
             Command::Man(man) => man::run(&man),

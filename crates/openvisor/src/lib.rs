@@ -10,6 +10,6 @@ mod options;
 mod output;
 mod scripted;
 
-pub use commands::{Arguments, run};
+pub use commands::{Arguments, complete_for_shell, run};
 pub use output::exit::{Exit, Failure, report};
 pub use output::finish as flush_output;

@@ -21,7 +21,7 @@ pub(crate) use recording::RecordingOptions;
 pub(crate) use run::{FactoryTestOption, ImageOptions, PaceOptions};
 pub(crate) use settings::{AccountSettingsOptions, SettingsOptions};
 pub(crate) use show::ShowOptions;
-pub(crate) use store::StoreUrlOption;
+pub(crate) use store::{StoreEndOption, StoreUrlOption};
 pub(crate) use test_image::{TestFormat, TestImageOptions};
 pub(crate) use verdict::VerdictOptions;
 pub(crate) use wiring::WiringOptions;

@@ -2,6 +2,8 @@
 
 mod support;
 
+#[path = "operator/completions.rs"]
+mod completions;
 #[path = "operator/fleets.rs"]
 mod fleets;
 

@@ -6,7 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use support::fixtures::text;
+use serde_json::Value;
+use support::fixtures::{CONFIG_SAMPLE, CloudProcess, provision, text};
 use support::{Processes, within};
 
 const LIMIT: Duration = Duration::from_mins(2);
@@ -126,5 +127,83 @@ fn following_the_log_of_a_device_shows_that_it_was_revoked() {
         run_ok(processes, &["devices", "revoke", "kitchen", "--yes", "--data", text(&data)]);
         assert_eq!(stream.code(), FAILED);
         stream.err.expect("device kitchen was revoked: there are no more log lines");
+    });
+}
+
+/// The lines of a device's log, in order.
+fn log_texts(processes: &Processes, data: &Path) -> Vec<Value> {
+    let words =
+        ["logs", "stream", "kitchen", "--no-follow", "--last", "1000", "--json", "--data", text(data)];
+    let lines = run_ok(processes, &words);
+    let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines.filter(|line| line["event"] == "app_log").collect()
+}
+
+/// Runs a cloud on the folder until a device has logged more lines than `known`.
+fn log_more(processes: &Processes, data: &Path, identity: &Path, known: usize) {
+    let cloud = CloudProcess::start(processes, data, "127.0.0.1:0");
+    let words = ["device", CONFIG_SAMPLE, "--cloud", &cloud.address, "--data", text(identity)];
+    let device = processes.openvisor(words);
+    let start = std::time::Instant::now();
+    while log_texts(processes, data).len() <= known {
+        assert!(start.elapsed() < support::TIMEOUT && device.is_running());
+    }
+    device.signal("INT");
+    device.wait();
+    cloud.process.signal("TERM");
+    assert_eq!(cloud.process.code(), SUCCESS);
+}
+
+/// Shows D355: the devices, settings and log of a folder with SQLite, in PostgreSQL and back.
+#[test]
+fn a_store_is_copied_and_a_cloud_on_the_copy_continues() {
+    within(LIMIT, |processes| {
+        let (folder, database) = (tempfile::tempdir().unwrap(), test_postgres::shared());
+        let (data, url) = (folder.path().join("cloud"), database.url());
+        let name = ["--name", "kitchen"].map(str::to_owned);
+        let identity = provision(processes, &data, folder.path(), "kitchen", &name);
+        log_more(processes, &data, &identity, 0);
+        let before = log_texts(processes, &data);
+
+        // The database is not taken before it has the data.
+        let words = ["cloud", "--data", text(&data), "--store", &url, "--listen", "127.0.0.1:0"];
+        let (code, _, err) = run(processes, &[], &words);
+        assert_eq!(code, ENVIRONMENT);
+        assert!(err.contains("openvisor store copy"), "{err}");
+        let running = CloudProcess::start(processes, &data, "127.0.0.1:0");
+        let copy = ["store", "copy", "--from", text(&data), "--to", &url];
+        let (code, _, err) = run(processes, &[], &copy);
+        assert_eq!(code, ENVIRONMENT);
+        assert!(err.contains("stop the cloud"), "{err}");
+        running.process.signal("TERM");
+        running.process.wait();
+
+        let out = run_ok(processes, &copy);
+        assert!(out.lines().any(|line| line.starts_with("devices     1     ")), "{out}");
+        assert!(
+            out.contains("copied and compared: ") && out.contains("--store postgres://postgres@"),
+            "{out}"
+        );
+        run_ok(processes, &["devices", "list", "--data", text(&data), "--store", &url]);
+        log_more(processes, &data, &identity, before.len());
+        let after = log_texts(processes, &data);
+        assert_eq!(after[..before.len()], before, "the log of SQLite, continued in PostgreSQL");
+        assert_ne!(database.psql("SELECT COUNT(*) FROM logs"), before.len().to_string());
+
+        // Back, over the old file.
+        let back = ["store", "copy", "--from", text(&data), "--to", text(&data)];
+        let (code, _, err) = run(processes, &[], &back);
+        assert_eq!(code, BAD_INPUT);
+        assert!(err.contains("cloud.db is not empty") && err.contains("--replace"), "{err}");
+        let (code, _, err) = run(processes, &[], &[&back[..], &["--replace"]].concat());
+        assert_eq!(code, BAD_INPUT);
+        assert!(err.contains("needs a confirmation") && err.contains("--yes"), "{err}");
+        let out = run_ok(processes, &[&back[..], &["--replace", "--yes", "--json"]].concat());
+        let summary: Value = serde_json::from_str(&out).unwrap();
+        let logs = summary["tables"].as_array().unwrap().iter().find(|table| table["table"] == "logs");
+        assert_eq!(logs.unwrap()["rows"], after.len());
+        run_ok(processes, &["devices", "list", "--data", text(&data), "--store", "sqlite"]);
+        assert_eq!(log_texts(processes, &data), after);
+        log_more(processes, &data, &identity, after.len());
     });
 }

@@ -16,25 +16,39 @@ use crate::limits::Limits;
 struct TestGateway {
     address: SocketAddr,
     authority: Authority,
+    metrics: Arc<Metrics>,
+    /// The addresses of the devices that were served.
+    served: Arc<std::sync::Mutex<Vec<SocketAddr>>>,
     stop: oneshot::Sender<()>,
     running: JoinHandle<()>,
 }
 
 impl TestGateway {
     async fn open(limits: Limits) -> Self {
+        Self::open_behind(&[], limits).await
+    }
+
+    /// A gateway behind load balancers in these ranges.
+    async fn open_behind(proxies: &[&str], limits: Limits) -> Self {
         let authority = Authority::generate();
-        let config = Config { limits, ..Config::local("unused", (Ipv4Addr::LOCALHOST, 0).into()) };
-        let gateway = Gateway::new(&authority, &config, Arc::new(Metrics::new())).expect("a host name");
+        let proxies = proxies.iter().map(|range| range.parse().expect("a range")).collect();
+        let config = Config { limits, proxies, ..Config::local("unused", (Ipv4Addr::LOCALHOST, 0).into()) };
+        let metrics = Arc::new(Metrics::new());
+        let served = Arc::<std::sync::Mutex<Vec<_>>>::default();
+        let (gateway, addresses) = (Gateway::new(&authority, &config, metrics.clone()), served.clone());
+        let gateway = gateway.expect("a host name");
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let address = listener.local_addr().expect("bound");
         let (stop, stopped) = oneshot::channel();
-        let running =
-            tokio::spawn(gateway.run(listener, stopped, |mut admitted: Box<Admitted>| async move {
+        let running = tokio::spawn(gateway.run(listener, stopped, move |mut admitted: Box<Admitted>| {
+            addresses.lock().expect("not poisoned").push(admitted.address);
+            async move {
                 let _ = admitted.stream.write_all(admitted.device.as_str().as_bytes()).await;
                 let _ = admitted.stream.flush().await;
                 let _ = admitted.stream.read(&mut [0]).await;
-            }));
-        Self { address, authority, stop, running }
+            }
+        }));
+        Self { address, authority, metrics, served, stop, running }
     }
 
     async fn dial(&self) -> TcpStream {
@@ -43,8 +57,12 @@ impl TestGateway {
 
     /// Connects as a client would, and reads what the session says; `None` when turned away.
     async fn visit(&self, config: ClientConfig) -> Option<String> {
+        self.visit_on(self.dial().await, config).await
+    }
+
+    async fn visit_on(&self, stream: TcpStream, config: ClientConfig) -> Option<String> {
         let name = ServerName::try_from("localhost").expect("a name");
-        let mut stream = TlsConnector::from(Arc::new(config)).connect(name, self.dial().await).await.ok()?;
+        let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.ok()?;
         let mut said = [0; DeviceId::LENGTH];
         stream.read_exact(&mut said).await.ok()?;
         String::from_utf8(said.to_vec()).ok()
@@ -54,6 +72,16 @@ impl TestGateway {
     async fn serves(&self) -> bool {
         let identity = self.authority.issue_device(DeviceId::random());
         self.visit(client(&identity, &self.authority)).await.as_deref() == Some(identity.device_id.as_str())
+    }
+
+    /// Whether a device is served on a connection.
+    async fn serves_on(&self, stream: TcpStream) -> bool {
+        let identity = self.authority.issue_device(DeviceId::random());
+        self.visit_on(stream, client(&identity, &self.authority)).await.is_some()
+    }
+
+    fn refused(&self, reason: &str) -> u64 {
+        self.metrics.refused.with_label_values(&[reason]).get()
     }
 
     async fn close(self) {
@@ -374,4 +402,98 @@ async fn the_task_of_a_connection_keeps_nothing_of_the_handshake() {
     let serve = |admitted| crate::session::serve(shared(), admitted);
     let task = Arc::new(gateway).connection(stream, address, reserved, serve);
     assert!(size_of_val(&task) <= MAX_TASK, "{}", size_of_val(&task));
+}
+
+/// A load balancer that passes TCP through, at an address of its own, and sends the address of each client.
+struct Balancer {
+    address: SocketAddr,
+    running: JoinHandle<()>,
+}
+
+impl Balancer {
+    async fn open(to: SocketAddr) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let running = tokio::spawn(async move {
+            while let Ok((mut client, from)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let mut server = dial_from(BALANCER, to).await;
+                    let header = format!("PROXY TCP4 {} 127.0.0.1 {} 7883\r\n", from.ip(), from.port());
+                    server.write_all(header.as_bytes()).await.expect("written");
+                    let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+                });
+            }
+        });
+        Self { address, running }
+    }
+}
+
+const BALANCER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(127, 9, 9, 9)), 0);
+
+/// Shows D356: limits and log have the address of the device, not that of the load balancer.
+#[tokio::test]
+async fn behind_a_load_balancer_each_device_counts_for_its_own_address() {
+    let limits = Limits { connections_per_source: 1, ..Limits::default() };
+    let house = TestGateway::open_behind(&["127.9.0.0/16"], limits).await;
+    let balancer = Balancer::open(house.address).await;
+    let identity = house.authority.issue_device(DeviceId::random());
+    let config = Arc::new(client(&identity, &house.authority));
+    let mut held = Vec::new();
+    for number in [1, 2] {
+        let name = ServerName::try_from("localhost").expect("a name");
+        let stream = dial_from(source(number), balancer.address).await;
+        let from = stream.local_addr().expect("bound");
+        let mut stream = TlsConnector::from(config.clone()).connect(name, stream).await.expect("let in");
+        stream.read_exact(&mut [0; DeviceId::LENGTH]).await.expect("served");
+        assert_eq!(house.served.lock().expect("not poisoned").last(), Some(&from));
+        held.push(stream);
+    }
+    assert!(!house.serves_on(dial_from(source(2), balancer.address).await).await, "this source has one");
+    assert_eq!(house.refused("connections_per_source"), 1);
+    balancer.running.abort();
+    house.close().await;
+}
+
+/// Shows D356.
+#[tokio::test]
+async fn a_header_is_required_of_load_balancers_and_not_believed_of_others() {
+    let house = TestGateway::open_behind(&["127.9.0.0/16"], Limits::default()).await;
+    assert!(house.serves_on(dial_from(source(1), house.address).await).await, "directly, without one");
+    assert!(!house.serves_on(dial_from(BALANCER, house.address).await).await);
+    assert_eq!(house.refused("proxy_header"), 1);
+    let header = b"PROXY TCP4 192.0.2.7 127.0.0.1 12345 7883\r\n";
+    let mut liar = dial_from(source(2), house.address).await;
+    liar.write_all(header).await.expect("written");
+    assert!(!house.serves_on(liar).await);
+    assert_eq!(house.refused("handshake_failed"), 1);
+    let mut twice = dial_from(BALANCER, house.address).await;
+    twice.write_all(&[&header[..], &header[..]].concat()).await.expect("written");
+    assert!(!house.serves_on(twice).await, "the second is the client's");
+    let mut silent = dial_from(BALANCER, house.address).await;
+    silent.write_all(b"PROXY TCP4 192").await.expect("written");
+    assert!(is_closed(&mut silent, Duration::from_secs(20)).await);
+    assert_eq!(house.refused("proxy_header_timeout"), 1);
+    house.close().await;
+}
+
+/// Shows D356: a check that the port answers is no refusal, with a header or without.
+#[tokio::test]
+async fn a_health_check_of_the_load_balancer_is_counted_as_one() {
+    let house = TestGateway::open_behind(&["127.9.0.0/16"], Limits::default()).await;
+    drop(dial_from(BALANCER, house.address).await);
+    let mut check = dial_from(BALANCER, house.address).await;
+    check.write_all(b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0").await.expect("written");
+    drop(check);
+    let start = Instant::now();
+    while house.metrics.proxy_checks.get() < 2 {
+        assert!(start.elapsed() < Duration::from_secs(20));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(house.refused("health_check") + house.refused("proxy_header"), 0);
+    // A load balancer may also check by a handshake of its own.
+    let mut local = dial_from(BALANCER, house.address).await;
+    local.write_all(b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0").await.expect("written");
+    assert!(house.serves_on(local).await);
+    assert_eq!(house.served.lock().expect("not poisoned")[0].ip(), BALANCER.ip());
+    house.close().await;
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
-use sqlx::{AnyConnection, AnyPool, ConnectOptions as _, Connection as _, Row, SqlSafeStr};
+use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, ConnectOptions as _, Connection as _, Row, SqlSafeStr};
 use tokio::time::timeout;
 
 use super::StoreError;
@@ -146,6 +146,19 @@ impl Database {
         }
     }
 
+    /// Opens a connection that only reads and waits for no one.
+    pub(super) async fn connect_to_read(&self) -> Result<AnyConnection, StoreError> {
+        let (url, settings) = match self {
+            Self::Sqlite(path) => (sqlite_url(path, "ro"), "PRAGMA busy_timeout = 100"),
+            Self::Postgres(url) => {
+                (url.for_driver(), "SET default_transaction_read_only = on; SET lock_timeout = '100ms'")
+            }
+        };
+        let mut connection = AnyConnection::connect_with(&any_options(&url)?).await?;
+        sqlx::raw_sql(settings).execute(&mut connection).await?;
+        Ok(connection)
+    }
+
     fn settings(&self) -> &'static str {
         match self {
             Self::Sqlite(_) => SQLITE,
@@ -161,12 +174,10 @@ impl Database {
     }
 
     fn options(&self) -> Result<AnyConnectOptions, StoreError> {
-        sqlx::any::install_default_drivers();
-        let url = match self {
-            Self::Sqlite(path) => sqlite_url(path),
+        any_options(&match self {
+            Self::Sqlite(path) => sqlite_url(path, "rw"),
             Self::Postgres(url) => url.for_driver(),
-        };
-        Ok(url.parse::<AnyConnectOptions>()?.disable_statement_logging())
+        })
     }
 
     /// Why a connection could not be opened, in terms of what the operator can change.
@@ -197,20 +208,30 @@ impl Database {
 
     /// Migrates the schema to the newest version.
     pub(super) async fn migrate(&self, pool: &Pool) -> Result<(), StoreError> {
+        let mut checkout = pool.checkout(Purpose::Write).await?;
+        self.migrate_on(checkout.connection()).await?;
+        checkout.finish(Ok(()))
+    }
+
+    /// As [`Database::migrate`], on a connection outside a transaction.
+    pub(super) async fn migrate_on(&self, connection: &mut AnyConnection) -> Result<(), StoreError> {
+        // An up-to-date schema needs no lock, which another process that starts might hold.
+        if self.is_up_to_date(connection, &self.migrator()).await {
+            return Ok(());
+        }
+        self.run_migrations(connection).await
+    }
+
+    /// Applies the migrations that are missing; in a transaction of the driver's, as part of it.
+    pub(super) async fn run_migrations(&self, connection: &mut AnyConnection) -> Result<(), StoreError> {
         let migrator = self.migrator();
         let known = migrator.iter().map(|step| step.version).max().unwrap_or(0);
-        let mut checkout = pool.checkout(Purpose::Write).await?;
-        // An up-to-date schema needs no lock, which another process that starts might hold.
-        if self.is_up_to_date(checkout.connection(), &migrator).await {
-            return checkout.finish(Ok(()));
-        }
-        migrator.run(checkout.connection()).await.map_err(|error| match error {
+        migrator.run(connection).await.map_err(|error| match error {
             MigrateError::VersionMissing(found) if found > known => {
                 StoreError::Newer { database: self.name(), found, known }
             }
             error => StoreError::Migration(error),
-        })?;
-        checkout.finish(Ok(()))
+        })
     }
 
     async fn is_up_to_date(&self, connection: &mut AnyConnection, migrator: &Migrator) -> bool {
@@ -241,13 +262,68 @@ impl Database {
     }
 
     /// Whether a cloud has ever used the database.
-    pub(super) async fn is_used(&self, pool: &Pool) -> Result<bool, StoreError> {
+    pub(super) async fn is_used(&self, connection: &mut AnyConnection) -> Result<bool, sqlx::Error> {
         let sql = match self {
             Self::Sqlite(_) => "SELECT COUNT(*) FROM sqlite_master WHERE name = 'settings'",
             Self::Postgres(_) => "SELECT COUNT(*) FROM pg_class WHERE oid = to_regclass('settings')",
         };
-        let count: i64 = pool.fetch_one(Purpose::Read, sqlx::query(sql)).await?.try_get(0)?;
+        let count: i64 = sqlx::query(sql).fetch_one(connection).await?.try_get(0)?;
         Ok(count > 0)
+    }
+}
+
+/// What a copy needs (`copy.rs`).
+impl Database {
+    /// Begins a transaction that reads one state of the database. SQLite's has it from its first read on.
+    pub(super) fn snapshot_statement(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "BEGIN",
+            Self::Postgres(_) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        }
+    }
+
+    /// The part of an `INSERT` that allows to choose a row's number.
+    pub(super) fn overriding_clause(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "",
+            Self::Postgres(_) => "OVERRIDING SYSTEM VALUE ",
+        }
+    }
+
+    /// The greatest number a row of a table has had, also if that row was removed since.
+    pub(super) async fn last_number(
+        &self,
+        connection: &mut AnyConnection,
+        table: &str,
+    ) -> Result<i64, sqlx::Error> {
+        let sql = match self {
+            Self::Sqlite(_) => format!("SELECT seq FROM sqlite_sequence WHERE name = '{table}'"),
+            Self::Postgres(_) => format!(
+                "SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END FROM {table}_number_seq"
+            ),
+        };
+        let row = sqlx::query(AssertSqlSafe(sql)).fetch_optional(connection).await?;
+        row.map_or(Ok(0), |row| row.try_get(0))
+    }
+
+    /// Makes the next row's number greater than `last`. On PostgreSQL it is undone with its transaction, which `setval`
+    /// would not be.
+    pub(super) async fn set_last_number(
+        &self,
+        connection: &mut AnyConnection,
+        table: &str,
+        last: i64,
+    ) -> Result<(), sqlx::Error> {
+        let sql = match self {
+            Self::Sqlite(_) => format!(
+                "DELETE FROM sqlite_sequence WHERE name = '{table}'; \
+                 INSERT INTO sqlite_sequence (name, seq) VALUES ('{table}', {last})"
+            ),
+            Self::Postgres(_) => {
+                format!("ALTER TABLE {table} ALTER COLUMN number RESTART WITH {}", last + 1)
+            }
+        };
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.map(|_| ())
     }
 }
 
@@ -258,9 +334,14 @@ fn hexadecimal(bytes: &[u8]) -> String {
     })
 }
 
-/// The URL of a SQLite file, with every special byte percent-encoded. The file must exist: a missing one is an error
-/// rather than a new, empty store, which would lose all devices without a word (D163).
-fn sqlite_url(database: &Path) -> String {
+fn any_options(url: &str) -> Result<AnyConnectOptions, StoreError> {
+    sqlx::any::install_default_drivers();
+    Ok(url.parse::<AnyConnectOptions>()?.disable_statement_logging())
+}
+
+/// The URL of a SQLite file, with every special byte percent-encoded, and how it is opened: never created. A missing
+/// file is an error rather than a new, empty store, which would lose all devices without a word (D163).
+fn sqlite_url(database: &Path, mode: &str) -> String {
     use std::os::unix::ffi::OsStrExt as _;
     let mut url = String::from("sqlite:");
     for &byte in database.as_os_str().as_bytes() {
@@ -269,7 +350,7 @@ fn sqlite_url(database: &Path) -> String {
             _ => write!(url, "%{byte:02X}").expect("writing to a string"),
         }
     }
-    url + "?mode=rw"
+    url + "?mode=" + mode
 }
 
 /// Bounds an operation of the store by [`limits::DATABASE_TIMEOUT`], and a second more so that the pool reports its own

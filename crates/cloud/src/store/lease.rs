@@ -76,8 +76,7 @@ impl LeaseStatus {
 
     /// Acquires the lock if it is free, and leaves this cloud's token in the database.
     pub(super) async fn try_acquire(&self, connection: &mut AnyConnection) -> Result<bool, StoreError> {
-        let query = sqlx::query("SELECT pg_try_advisory_lock($1)").bind(LOCK);
-        if !query.fetch_one(&mut *connection).await?.try_get::<bool, _>(0)? {
+        if !try_lock(connection).await? {
             return Ok(false);
         }
         let token = self.0.token.get_or_init(random::bytes);
@@ -88,6 +87,12 @@ impl LeaseStatus {
         self.set(LeaseState::Held);
         Ok(true)
     }
+}
+
+/// Acquires the lock if it is free, for as long as the connection lives.
+pub(super) async fn try_lock(connection: &mut AnyConnection) -> Result<bool, sqlx::Error> {
+    let query = sqlx::query("SELECT pg_try_advisory_lock($1)").bind(LOCK);
+    query.fetch_one(connection).await?.try_get(0)
 }
 
 #[cfg(test)]

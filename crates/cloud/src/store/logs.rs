@@ -61,6 +61,14 @@ impl std::fmt::Debug for LogLine {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LogCursor(i64);
 
+#[cfg(test)]
+impl LogCursor {
+    /// The position of the line with this number.
+    pub(crate) fn at(number: i64) -> Self {
+        Self(number)
+    }
+}
+
 /// The bounds of what is kept.
 #[derive(Debug, Clone, Copy)]
 pub struct LogRetention {

@@ -20,6 +20,7 @@ use super::man::ManArguments;
 use super::new::NewArguments;
 use super::provision::ProvisionArguments;
 use super::run::RunArguments;
+use super::store::StoreArguments;
 use super::test::TestArguments;
 
 const EXAMPLES: &str = "\
@@ -113,6 +114,8 @@ pub(super) enum Command {
     Audit(AuditArguments),
     /// Show what applications log
     Logs(LogsArguments),
+    /// Move a cloud's data between SQLite and PostgreSQL
+    Store(StoreArguments),
     /// Create a folder with an application that builds and runs
     New(NewArguments),
     /// Create and inspect bundles, archives of an application and its policies

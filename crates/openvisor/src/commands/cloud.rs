@@ -47,6 +47,10 @@ pub(super) async fn run(arguments: CloudArguments) -> Result<(), Failure> {
     timeline.add(&Event::CloudListening { address: cloud.address().to_string() });
     timeline.add(&destinations);
     timeline.add(&Event::CloudHosts { hosts: hosts.clone() });
+    if !arguments.proxy_protocol.is_empty() {
+        let ranges = arguments.proxy_protocol.iter().map(ToString::to_string).collect();
+        timeline.add(&Event::ProxyHeadersRequired { ranges });
+    }
     if let Some(lowered) = Event::limits_lowered(cloud.lowered_limits()) {
         timeline.add(&lowered);
     }
@@ -86,6 +90,7 @@ fn cloud_config(arguments: &CloudArguments, listen: SocketAddr) -> Result<Config
     let mut config = Config::local(&arguments.data, listen);
     config.store = store_url::from_option_or_environment(arguments.store.as_ref())?;
     Outbound::read(base, &arguments.allow.allow, &arguments.outbound)?.apply(&mut config);
+    config.proxies.clone_from(&arguments.proxy_protocol);
     config.require_tls = arguments.require_tls;
     config.require_tls_of.clone_from(&arguments.require_tls_of);
     config.name_servers.clone_from(&arguments.name_servers);

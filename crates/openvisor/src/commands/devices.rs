@@ -3,14 +3,13 @@
 mod arguments;
 mod list;
 
-use std::io::{self, IsTerminal, Write};
-
 use ::cloud::clock::wall_millis;
 use ::cloud::limits::PRESENCE_INTERVAL;
 use ::cloud::store::{Device, Scope};
 use serde_json::{Value, json};
 
 use crate::operate::cloud_data::{CloudData, device_title};
+use crate::operate::confirmation::confirm;
 use crate::output::exit::Failure;
 use crate::output::print::print_result;
 use crate::output::table::pairs;
@@ -179,7 +178,15 @@ async fn revoke_one(revoke: &RevokeArguments) -> Result<(), Failure> {
     let device = cloud.find_device(&revoke.device).await?;
     // Asked before anything is changed; the device is found first, so that the question names it.
     if !revoke.yes {
-        confirm(&device, revoke.forget)?;
+        let (title, also) = (
+            device_title(&device),
+            if revoke.forget { " Its settings and log lines are deleted." } else { "" },
+        );
+        confirm(
+            &format!("revoking {title}"),
+            &format!("Revoke {title}?\nIt can never connect again.{also}"),
+            &format!("{title} was not revoked"),
+        )?;
     }
     let is_new = cloud.store().revoke_device(device.id).await?;
     if revoke.forget {
@@ -211,23 +218,4 @@ fn revoked_text(device: &Device, is_new: bool, forgotten: bool, cloud_runs: bool
         String::new()
     };
     format!("{done} {}{then}", device_title(device))
-}
-
-/// Asks for confirmation, which needs a terminal.
-fn confirm(device: &Device, forget: bool) -> Result<(), Failure> {
-    if !io::stdin().is_terminal() {
-        return Err(Failure::bad_input(format!(
-            "revoking {} needs a confirmation, and standard input is not a terminal",
-            device_title(device)
-        ))
-        .hint("add --yes"));
-    }
-    let also = if forget { " Its settings and log lines are deleted." } else { "" };
-    let question = format!("Revoke {}?\nIt can never connect again.{also} [y/N] ", device_title(device));
-    let mut answer = String::new();
-    let answered = write!(anstream::stderr(), "{question}").and_then(|()| io::stdin().read_line(&mut answer));
-    match answered {
-        Ok(_) if ["y", "yes"].contains(&answer.trim().to_lowercase().as_str()) => Ok(()),
-        _ => Err(Failure::failed(format!("{} was not revoked", device_title(device)))),
-    }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use cloud::data::DataError;
-use cloud::store::StoreError;
+use cloud::store::{CopyError, StoreError};
 use cloud::{FileError, ProvisionError, StartError};
 use device::identity::IdentityError;
 use device::image::{ImageError, LoadError};
@@ -89,6 +89,34 @@ impl From<StoreError> for Failure {
     }
 }
 
+impl From<CopyError> for Failure {
+    fn from(error: CopyError) -> Self {
+        let message = error.to_string();
+        match error {
+            CopyError::Store(StoreError::Data(DataError::Missing(folder))) => {
+                Self::bad_input(format!("{} is not a cloud's data folder", folder.display()))
+                    .hint("a database needs the keys of its data folder: name that folder, or a copy of it")
+            }
+            CopyError::Store(StoreError::Data(DataError::InUse(_)) | StoreError::InUse(_)) => {
+                Self::environment(message).hint("stop the cloud, so that the copy is complete")
+            }
+            CopyError::Store(error) => error.into(),
+            CopyError::NoSource(_) => {
+                Self::bad_input(message).hint("name the data folder or the database that a cloud has used")
+            }
+            CopyError::Same(_) => Self::bad_input(message),
+            CopyError::NotEmpty { .. } => Self::bad_input(message)
+                .hint("name an empty database, or add --replace to delete all of that"),
+            CopyError::OtherKey { .. } => Self::bad_input(message)
+                .hint("use the data folder with which this database was created, or a copy of it"),
+            CopyError::Busy(_) => Self::environment(message).hint("end it, and repeat the command"),
+            CopyError::Differs(_) => {
+                Self::failed(message).hint("the target is as it was before; something else changed its rows")
+            }
+        }
+    }
+}
+
 /// What to do about a database that cannot be used.
 fn store_hint(error: &StoreError) -> Option<&'static str> {
     match error {
@@ -104,7 +132,7 @@ fn store_hint(error: &StoreError) -> Option<&'static str> {
             Some("use the data folder with which this database was created, or an empty database")
         }
         StoreError::Elsewhere { .. } => Some(
-            "omit --store and OPENVISOR_STORE to use them, or use a new data folder to start without them",
+            "omit --store and OPENVISOR_STORE to use them, move them with `openvisor store copy`, or use a new data folder to start without them",
         ),
         _ => None,
     }

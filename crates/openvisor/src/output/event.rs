@@ -38,6 +38,11 @@ pub(crate) enum Event {
         /// Host names and addresses.
         hosts: Vec<String>,
     },
+    /// Connections of load balancers must begin with a PROXY header.
+    ProxyHeadersRequired {
+        /// Addresses and ranges of the load balancers.
+        ranges: Vec<String>,
+    },
     /// Limits are lower than configured, because the process may open too few files.
     LimitsLowered {
         /// Each of them.

@@ -19,6 +19,9 @@ const PORTS: &[u16] = &[1883, 7883, 7884, 8001];
 /// What uses the port 8001 without naming it.
 const GDB_WAIT: &str = "--gdb-wait";
 
+/// The database that pages name. Each page gets one of a server of the tests in its place.
+const DATABASE: &str = "postgres://openvisor@db.example.com/openvisor";
+
 /// Runs one command in the state that the one before left: folder and variables.
 const STEP: &str = r#"
 if test -e "$PAGE_STATE/variables"; then . "$PAGE_STATE/variables"; cd "$(cat "$PAGE_STATE/folder")"; fi
@@ -37,6 +40,7 @@ pub(crate) struct Session {
     temporary: tempfile::TempDir,
     clone: PathBuf,
     ports: Vec<(u16, u16)>,
+    database: std::cell::OnceCell<test_postgres::Database>,
     others: Vec<Other>,
     steps: usize,
 }
@@ -74,7 +78,7 @@ impl Session {
         std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_openvisor"), program).unwrap();
         println!("{page} in {}", clone.display());
         let ports = PORTS.iter().map(|port| (*port, free_port())).collect();
-        Self { temporary, clone, ports, others: Vec::new(), steps: 0 }
+        Self { temporary, clone, ports, database: Default::default(), others: Vec::new(), steps: 0 }
     }
 
     /// Does what a part of the page says.
@@ -200,7 +204,11 @@ impl Session {
             replace_number(&text, &shown.to_string(), &free.to_string())
         });
         let gdb = self.ports.iter().find(|(shown, _)| *shown == 8001).map_or(0, |(_, free)| *free);
-        named.replace(GDB_WAIT, &format!("{GDB_WAIT} --gdb {gdb}"))
+        let named = named.replace(GDB_WAIT, &format!("{GDB_WAIT} --gdb {gdb}"));
+        if !named.contains(DATABASE) {
+            return named;
+        }
+        named.replace(DATABASE, &self.database.get_or_init(test_postgres::shared).url())
     }
 
     /// What a command has printed so far, with the ports of the page, and as if the clone were in the home.

@@ -86,3 +86,47 @@ fn the_unit_for_systemd_starts_the_cloud_with_options_that_exist() {
     assert!(parsed.is_ok_and(|parsed| matches!(parsed.command, Command::Cloud(_))), "{command}");
     assert!(unit.lines().any(|line| line == "WantedBy=multi-user.target"));
 }
+
+/// Every command and subcommand, and how it is called.
+fn every_command(command: &clap::Command, names: &str, check: &mut impl FnMut(&str, &clap::Command)) {
+    for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+        every_command(sub, &format!("{names} {}", sub.get_name()), check);
+    }
+    check(names, command);
+}
+
+/// Indentation of the help text of an option.
+const OPTION_HELP: usize = 10;
+
+/// A line of a paragraph after which there is room for the first word of the next line. Examples and lists, which have
+/// another indentation, are not paragraphs.
+fn broken_early(help: &str, width: usize) -> Option<&str> {
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let lines: Vec<_> = help.lines().collect();
+    lines.windows(2).find_map(|pair| {
+        let (line, next) = (pair[0], pair[1]);
+        let word = next.split_whitespace().next()?;
+        let text = line.trim_start();
+        let is_text =
+            !text.is_empty() && [0, OPTION_HELP].contains(&indent(line)) && !text.starts_with(['-', '<', '[']);
+        let is_end = text.ends_with(':') || text.contains(['{', '}']);
+        let has_room = line.chars().count() + 1 + word.chars().count() <= width;
+        (indent(line) == indent(next) && is_text && !is_end && has_room).then_some(line)
+    })
+}
+
+/// A terminal of 160 columns is used up to 100 (`max_term_width`).
+#[test]
+fn no_paragraph_of_a_help_text_is_wrapped_by_hand() {
+    let mut broken = Vec::new();
+    for width in [80, 100] {
+        every_command(&Arguments::command(), "openvisor", &mut |names, command| {
+            let help = command.clone().term_width(width).render_long_help().to_string();
+            if let Some(line) = broken_early(&help, width) {
+                broken.push(format!("{names} at {width}: {line}"));
+            }
+        });
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+    assert!(broken_early("a line\nof one word\n", 80).is_some(), "the search finds what it looks for");
+}

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use cloud::destinations::Range;
 
 use super::limits_help;
 use crate::options::{AllowOption, OutboundOptions, StoreUrlOption};
@@ -46,6 +47,8 @@ Examples:
   OPENVISOR_STORE=postgres://openvisor:PASSWORD@db.example.net/openvisor?sslrootcert=ca.pem \\
       openvisor cloud --data ./cloud --require-tls
   openvisor cloud --data ./cloud --listen 0.0.0.0:7883 --name cloud.example.net --metrics
+  openvisor cloud --data ./cloud --listen 10.0.0.5:7883 --name cloud.example.net \\
+      --proxy-protocol 10.0.0.2      (behind a load balancer)
   openvisor cloud --data ./cloud --quiet --log-format json 2>> cloud.log
   openvisor cloud --data ./cloud --limit connections=500 --limit log_lines_a_second=0";
 
@@ -63,6 +66,10 @@ pub(crate) struct CloudArguments {
     /// Address on which devices connect; port 0 picks a free one
     #[arg(long, value_name = "ADDR", default_value = DEFAULT_LISTEN)]
     pub(crate) listen: String,
+    /// Load balancers whose connections begin with a PROXY header (version 1 or 2), as addresses or ranges; the cloud
+    /// refuses their connections without one, and believes no one else's
+    #[arg(long, value_name = "RANGE[,RANGE]", value_delimiter = ',')]
+    pub(crate) proxy_protocol: Vec<Range>,
     #[command(flatten)]
     pub(crate) allow: AllowOption,
     /// Let applications reach this machine's loopback addresses, 127.0.0.0/8 and ::1, and everything that listens there

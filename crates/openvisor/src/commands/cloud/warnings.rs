@@ -1,15 +1,23 @@
 //! Warnings at the start of a cloud: what they name would otherwise be noticed only when a device or an intruder
 //! connects (D324).
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
 use ::cloud::Config;
+use ::cloud::destinations::Range;
 
 /// Logs a warning for everything that is exposed, and for a cloud that no device elsewhere accepts.
 pub(super) fn warn(config: &Config, has_names: bool) {
     for warning in warnings(config.listen, config.metrics, has_names) {
         tracing::warn!(name: "start_warning", "{warning}");
+    }
+    if let Some(range) = everyone(&config.proxies) {
+        tracing::warn!(
+            name: "start_warning",
+            "--proxy-protocol {range}: anyone who can reach the port chooses the address that limits and log have; \
+             name the load balancer's address only"
+        );
     }
 }
 
@@ -30,6 +38,15 @@ fn warnings(listen: SocketAddr, metrics: Option<SocketAddr>, has_names: bool) ->
     warnings
 }
 
+/// A range of load balancers that contains every address of a family.
+fn everyone(proxies: &[Range]) -> Option<&Range> {
+    let far = [IpAddr::from([198, 51, 100, 1]), IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1])];
+    let near = [IpAddr::from([10, 0, 0, 1]), IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, 1])];
+    let contains_all =
+        |range: &&Range| far.iter().zip(near).any(|(far, near)| range.contains(*far) && range.contains(near));
+    proxies.iter().find(contains_all)
+}
+
 /// Whether the data folder is complete.
 pub(super) fn is_complete(data: &Path) -> bool {
     data.join("VERSION").exists()
@@ -46,6 +63,14 @@ pub(super) fn warn_of_new_folder(data: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Shows D356.
+    #[test]
+    fn believing_everyone_is_warned_of() {
+        let is_warned = |range: &str| everyone(&[range.parse().unwrap()]).is_some();
+        assert!(is_warned("0.0.0.0/0") && is_warned("::/0"));
+        assert!(!is_warned("10.0.0.0/8") && !is_warned("fd00::/8") && !is_warned("192.0.2.1"));
+    }
 
     /// Shows D324.
     #[test]

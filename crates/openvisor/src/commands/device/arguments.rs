@@ -11,7 +11,7 @@ use crate::options::{
 
 #[derive(Args)]
 #[command(after_help = "\
-The application's log lines go to the cloud. This process writes the device's events; --until, --fail-on
+The application's log lines go to the cloud. This process writes the device's events; --until, --fail-on \
 and --junit see the log lines as the application makes them.
 
 Examples:

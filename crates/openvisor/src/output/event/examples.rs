@@ -59,6 +59,7 @@ fn program() -> Vec<Event> {
         E::CloudListening { address: text("127.0.0.1:7883") },
         E::Destinations { allowed: vec![text("loopback"), text("192.0.2.0/24")] },
         E::CloudHosts { hosts: vec![text("localhost"), text("cloud.example")] },
+        E::ProxyHeadersRequired { ranges: vec![text("192.0.2.2"), text("10.0.0.0/8")] },
         E::LimitsLowered { limits: vec![limit] },
         E::MetricsListening { address: text("127.0.0.1:9100") },
         E::ApiListening { url: text("http://127.0.0.1:7885/v1") },

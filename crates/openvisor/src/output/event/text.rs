@@ -15,6 +15,7 @@ impl Event {
             Self::CloudListening { .. }
             | Self::Destinations { .. }
             | Self::CloudHosts { .. }
+            | Self::ProxyHeadersRequired { .. }
             | Self::LimitsLowered { .. }
             | Self::MetricsListening { .. }
             | Self::ApiListening { .. }
@@ -98,6 +99,9 @@ impl Event {
                 format!("applications may reach public addresses and {}", allowed.join(", "))
             }
             Self::CloudHosts { hosts } => format!("reachable by devices as {}", hosts.join(", ")),
+            Self::ProxyHeadersRequired { ranges } => {
+                format!("PROXY headers are required from {}", ranges.join(", "))
+            }
             Self::LimitsLowered { limits } => {
                 let each = limits
                     .iter()
