@@ -8,8 +8,8 @@ use tokio::sync::Notify;
 use super::*;
 use crate::clock::wall_millis;
 use crate::data::DataFolder;
-use crate::id::DeviceId;
 use crate::files::write_new;
+use crate::id::DeviceId;
 use crate::random;
 use crate::store::tests::Fixture;
 use crate::store::{LogCursor, LogLine, NewItem, Scope, Store};
@@ -96,7 +96,8 @@ async fn fill(store: &Store) -> DeviceId {
 
 /// Rows of every table of the management API.
 async fn add_api_rows(store: &Store, device: DeviceId) {
-    let (account, content) = (store.account(), (0..9000).flat_map(|_| random::bytes::<16>()).collect::<Vec<u8>>());
+    let (account, content) =
+        (store.account(), (0..9000).flat_map(|_| random::bytes::<16>()).collect::<Vec<u8>>());
     let insert = |sql: &'static str| sqlx::query(sql);
     for query in [
         insert("INSERT INTO labels (device, name, value) VALUES ($1, 'hall', '7 \u{1}')").bind(device.as_str()),
@@ -146,9 +147,12 @@ async fn a_store_goes_to_postgresql_and_back_unchanged() {
     let there = there.expect("copied");
     assert_eq!(there.tables[0].table, "settings");
     let logs = there.tables.iter().find(|table| table.table == "logs").expect("a table");
-    assert!(["accounts", "devices", "configs", "secrets", "labels", "api_keys", "apps", "layers", "audit"].iter().all(
-        |name| there.tables.iter().any(|table| table.table == *name && table.rows > 0)
-    ), "{there:?}");
+    assert!(
+        ["accounts", "devices", "configs", "secrets", "labels", "api_keys", "apps", "layers", "audit"]
+            .iter()
+            .all(|name| there.tables.iter().any(|table| table.table == *name && table.rows > 0)),
+        "{there:?}"
+    );
     let last = logs.last_number.expect("it has numbers");
     let newest = before.0.last().expect("lines").0;
     assert!(LogCursor::at(last) != newest, "the newest line was removed: {there:?}");

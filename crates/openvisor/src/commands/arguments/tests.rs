@@ -107,8 +107,9 @@ fn broken_early(help: &str, width: usize) -> Option<&str> {
         let (line, next) = (pair[0], pair[1]);
         let word = next.split_whitespace().next()?;
         let text = line.trim_start();
-        let is_text =
-            !text.is_empty() && [0, OPTION_HELP].contains(&indent(line)) && !text.starts_with(['-', '<', '[']);
+        let is_text = !text.is_empty()
+            && [0, OPTION_HELP].contains(&indent(line))
+            && !text.starts_with(['-', '<', '[']);
         let is_end = text.ends_with(':') || text.contains(['{', '}']);
         let has_room = line.chars().count() + 1 + word.chars().count() <= width;
         (indent(line) == indent(next) && is_text && !is_end && has_room).then_some(line)
