@@ -15,6 +15,13 @@ pub(crate) fn date(millis: i64) -> String {
     moment.format(FORMAT).expect("every date has this form")
 }
 
+/// The same with milliseconds, for what many happen of in a second.
+pub(crate) fn precise_date(millis: i64) -> String {
+    let mut text = date(millis);
+    text.truncate(text.len() - 1);
+    format!("{text}.{:03}Z", millis.rem_euclid(1000))
+}
+
 /// A time in milliseconds since 1970, of a date in RFC 3339: any offset and fractions of a second are accepted.
 pub(crate) fn parse_date(text: &str) -> Option<i64> {
     let moment = OffsetDateTime::parse(text, &Rfc3339).ok()?;
@@ -36,5 +43,6 @@ mod tests {
         ] {
             assert_eq!(date(millis), text);
         }
+        assert_eq!(precise_date(1_780_318_799_007), "2026-06-01T12:59:59.007Z");
     }
 }

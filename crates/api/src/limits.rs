@@ -41,3 +41,25 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// For a whole request other than a stream, its body included.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long a client may take nothing of a response before its connection is closed. Longer than [`STREAM_STALL`], so
+/// that a reader that wakes up still receives why its stream ended.
+pub const WRITE_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Streams of one API key or auth token at a time.
+pub const STREAMS_PER_CALLER: usize = 128;
+/// Streams at a time: half of [`CONNECTIONS`].
+pub const STREAMS: usize = 1024;
+/// How long a reader may take nothing before its stream ends.
+pub const STREAM_STALL: Duration = Duration::from_secs(30);
+/// Lines a stream reads from the store at once: all it ever holds, beside [`STREAM_QUEUE`].
+pub const STREAM_PAGE: u32 = 128;
+/// Events queued for a reader.
+pub const STREAM_QUEUE: usize = 32;
+/// Without an event for this long, a comment is sent.
+pub const STREAM_HEARTBEAT: Duration = Duration::from_secs(15);
+/// After which time a client is to reconnect when its stream ended.
+pub const STREAM_RETRY: Duration = Duration::from_secs(1);
+/// How often a stream looks for new lines in the store.
+pub const STREAM_POLL: Duration = Duration::from_millis(250);
+/// How often a stream's credentials and device are checked: twice in the second that D379 promises.
+pub const STREAM_CHECK: Duration = Duration::from_millis(500);

@@ -16,7 +16,7 @@ use crate::authentication::authenticate;
 use crate::error::{ApiError, codes};
 use crate::limits::{FORM_BYTES, REQUEST_TIMEOUT};
 use crate::openapi::Head;
-use crate::{accounts, apps, audit, devices, items, keys};
+use crate::{accounts, apps, audit, devices, items, keys, logs};
 
 /// The routes of the API on `api`.
 pub fn router(api: Api) -> Router {
@@ -52,6 +52,7 @@ fn routes() -> OpenApiRouter<Api> {
         .merge(devices::routes())
         .merge(items::routes())
         .merge(keys::routes())
+        .merge(logs::routes())
 }
 
 async fn not_found() -> ApiError {
@@ -63,7 +64,8 @@ async fn method_not_allowed() -> ApiError {
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, codes::METHOD, message)
 }
 
-/// Ends a request that takes too long: its body did not arrive.
+/// Ends a request that takes too long: its body did not arrive. It is about the head of the response only, so that
+/// streams go on.
 async fn time_limit(request: Request, next: Next) -> Response {
     let limit: Duration = REQUEST_TIMEOUT;
     match tokio::time::timeout(limit, next.run(request)).await {

@@ -25,7 +25,8 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tower::ServiceExt as _;
 
-use crate::limits::{CONNECTIONS, HANDSHAKE_TIMEOUT, HEAD_TIMEOUT};
+use crate::limits::{CONNECTIONS, HANDSHAKE_TIMEOUT, HEAD_TIMEOUT, WRITE_TIMEOUT};
+use crate::write_limit::WriteLimit;
 
 /// Pause after a connection could not be accepted, because the process has too many files open.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -107,6 +108,7 @@ async fn connection(
     watcher: hyper_util::server::graceful::Watcher,
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    let stream = WriteLimit::new(stream, WRITE_TIMEOUT);
     match tls {
         None => requests(stream, address, router, watcher).await,
         Some(tls) => {

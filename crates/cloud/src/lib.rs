@@ -32,6 +32,7 @@ mod http;
 mod id;
 pub mod limits;
 mod lock;
+pub mod log_gaps;
 mod log_intake;
 mod memory_limit;
 mod metrics;

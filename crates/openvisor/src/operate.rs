@@ -3,7 +3,6 @@
 
 pub(crate) mod cloud_data;
 pub(crate) mod confirmation;
-pub(crate) mod log_gaps;
 pub(crate) mod management;
 pub(crate) mod settings;
 pub(crate) mod store_url;

@@ -15,8 +15,8 @@ use tower::ServiceExt as _;
 
 pub(crate) struct Fixture {
     folder: TempDir,
-    store: Store,
-    router: Router,
+    pub(crate) store: Store,
+    pub(crate) router: Router,
     token: String,
 }
 
@@ -36,11 +36,16 @@ impl Reply {
 
 impl Fixture {
     pub(crate) async fn new() -> Self {
+        Self::with(|api| api).await
+    }
+
+    /// With an API that is set up in some way.
+    pub(crate) async fn with(set_up: impl FnOnce(Api) -> Api) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let data = DataFolder::open(folder.path()).expect("made");
         let store = Store::open(&data).await.expect("opened");
         let token = store.rotate_token().await.expect("made").as_str().to_owned();
-        let router = api::router(Api::new(store.clone(), LinkPolicy::Http));
+        let router = api::router(set_up(Api::new(store.clone(), LinkPolicy::Http)));
         Self { folder, store, router, token }
     }
 

@@ -15,8 +15,10 @@ use crate::limits::{LOG_PRUNE_CHUNK, LOG_PRUNE_PAUSE};
 use crate::lock::lock;
 
 mod account;
+mod cursor;
 mod write;
 
+pub use cursor::LogCursor;
 pub(crate) use write::{LogRun, RunLines};
 
 /// Name of the setting with the time of the last pruning by age.
@@ -54,18 +56,6 @@ impl std::fmt::Debug for LogLine {
             .field("clock", clock)
             .field("received", received)
             .finish_non_exhaustive()
-    }
-}
-
-/// A position in the log, after one line and before the next. The default is before all lines.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct LogCursor(i64);
-
-#[cfg(test)]
-impl LogCursor {
-    /// The position of the line with this number.
-    pub(crate) fn at(number: i64) -> Self {
-        Self(number)
     }
 }
 

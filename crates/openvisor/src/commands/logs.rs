@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 
 use ::cloud::DeviceId;
 use ::cloud::clock::wall_millis;
+use ::cloud::log_gaps::{Gap, GapDetector};
 use ::cloud::store::{LogCursor, LogLine, Store};
 use anstyle::{AnsiColor, Style};
 
 use crate::host::signals::StopSignal;
 use crate::operate::cloud_data::CloudData;
-use crate::operate::log_gaps::{Gap, GapDetector};
 use crate::output;
 use crate::output::event::Event;
 use crate::output::exit::Failure;

@@ -27,6 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The API of a running cloud.
 pub(super) struct ManagementApi {
     url: String,
+    api: Api,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
 }
@@ -61,10 +62,11 @@ impl ManagementApi {
             .local_addr()
             .map_err(|error| Failure::environment(format!("--api {wanted}: {error}")))?;
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let router = api::router(Api::new(cloud.store().clone(), links));
+        let api = Api::new(cloud.store().clone(), links);
+        let router = api::router(api.clone());
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(serve(listener, tls, router, stopped, PATIENCE));
-        Ok(Some(Self { url: format!("{scheme}://{bound}"), stop, serving }))
+        Ok(Some(Self { url: format!("{scheme}://{bound}"), api, stop, serving }))
     }
 
     /// The URL of its routes.
@@ -72,8 +74,9 @@ impl ManagementApi {
         format!("{}/v1", self.url)
     }
 
-    /// Lets requests in flight end.
+    /// Ends streams, and lets requests in flight end.
     pub(super) async fn stop(self) {
+        self.api.stop_streams();
         let _ = self.stop.send(());
         let _ = self.serving.await;
     }

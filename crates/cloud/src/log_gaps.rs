@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 /// Follows the line numbers of one device.
 #[derive(Debug, Default)]
-pub(crate) struct GapDetector(Option<Last>);
+pub struct GapDetector(Option<Last>);
 
 #[derive(Clone, Copy, Debug)]
 struct Last {
@@ -14,17 +14,17 @@ struct Last {
 
 /// What happened between a line and the previous one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Gap {
+pub struct Gap {
     /// The device has restarted.
-    pub(crate) restarted: bool,
+    pub restarted: bool,
     /// Numbers of the lines that were lost.
-    pub(crate) lost: Option<RangeInclusive<u32>>,
+    pub lost: Option<RangeInclusive<u32>>,
 }
 
 impl GapDetector {
     /// Takes the next line: the number of the device's boot, and its own since then, from 1. Nothing is reported before
     /// the first line, since it may not be the device's first.
-    pub(crate) fn next(&mut self, boot: u32, sequence: u32) -> Gap {
+    pub fn next(&mut self, boot: u32, sequence: u32) -> Gap {
         let Some(last) = self.0.replace(Last { boot, sequence }) else { return Gap::default() };
         let restarted = last.boot != boot;
         let previous = if restarted { 0 } else { last.sequence };
