@@ -12,6 +12,7 @@ mod devices;
 mod fleet;
 mod items;
 mod keys;
+mod login;
 mod logs;
 mod man;
 mod new;
@@ -55,6 +56,9 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Audit(audit) => audit::run(audit).await,
             Command::Logs(logs) => logs::run(logs).await,
             Command::Store(store) => store::run(store).await,
+            Command::Login(login) => login::login(login).await,
+            Command::Logout(logout) => login::logout(&logout),
+            Command::Profiles(profiles) => login::profiles(&profiles),
             Command::New(new) => new::run(&new),
             Command::Bundle(bundle) => bundle::run(&bundle),
             Command::Man(man) => man::run(&man),

@@ -1,8 +1,8 @@
-//! What the operator's commands share: a cloud's data folder and database, settings in it, gaps in log
-//! lines, and confirmations.
+//! What the operator's commands share: the cloud they work on, here or elsewhere, settings in it, and gaps in log lines.
 
 pub(crate) mod cloud_data;
 pub(crate) mod confirmation;
 pub(crate) mod management;
+pub(crate) mod profiles;
 pub(crate) mod settings;
 pub(crate) mod store_url;

@@ -6,6 +6,8 @@ mod support;
 mod completions;
 #[path = "operator/fleets.rs"]
 mod fleets;
+#[path = "operator/remote.rs"]
+mod remote;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

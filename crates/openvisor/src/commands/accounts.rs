@@ -61,7 +61,7 @@ async fn list_all(list: &AllAccountsOptions) -> Result<(), Failure> {
 
 async fn rename_one(rename: &RenameArguments) -> Result<(), Failure> {
     let cloud = CloudData::open(&rename.cloud.folder, None).await?;
-    let account = find_account(cloud.store(), &rename.cloud.folder.data, &rename.account).await?;
+    let account = find_account(cloud.store(), cloud.path(), &rename.account).await?;
     cloud.store().rename_account(account.id, Some(&rename.name)).await?;
     cloud.close().await;
     let (id, name) = (account.id, &rename.name);
@@ -75,7 +75,7 @@ async fn rename_one(rename: &RenameArguments) -> Result<(), Failure> {
 
 async fn remove_one(remove: &RemoveArguments) -> Result<(), Failure> {
     let cloud = CloudData::open(&remove.cloud.folder, None).await?;
-    let account = find_account(cloud.store(), &remove.cloud.folder.data, &remove.account).await?;
+    let account = find_account(cloud.store(), cloud.path(), &remove.account).await?;
     cloud.store().remove_account(account.id).await?;
     cloud.close().await;
     let id = account.id;

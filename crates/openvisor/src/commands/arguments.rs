@@ -15,6 +15,7 @@ use super::devices::DevicesArguments;
 use super::fleet::FleetArguments;
 use super::items::{ConfigsArguments, SecretsArguments};
 use super::keys::KeysArguments;
+use super::login::{LoginArguments, LogoutArguments, ProfilesArguments};
 use super::logs::LogsArguments;
 use super::man::ManArguments;
 use super::new::NewArguments;
@@ -116,6 +117,12 @@ pub(super) enum Command {
     Logs(LogsArguments),
     /// Move a cloud's data between SQLite and PostgreSQL
     Store(StoreArguments),
+    /// Log in to a cloud elsewhere, for the commands that operate one
+    Login(LoginArguments),
+    /// Forget a cloud elsewhere and the key for it
+    Logout(LogoutArguments),
+    /// Show and select the clouds that are logged in to
+    Profiles(ProfilesArguments),
     /// Create a folder with an application that builds and runs
     New(NewArguments),
     /// Create and inspect bundles, archives of an application and its policies

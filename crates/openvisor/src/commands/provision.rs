@@ -10,6 +10,7 @@ use ::cloud::StoreUrl;
 use ::cloud::store::NewItem;
 use serde_json::json;
 
+use crate::operate::management::target;
 use crate::operate::settings::{self, Setting, SettingStore};
 use crate::operate::store_url;
 use crate::output::exit::Failure;
@@ -62,7 +63,8 @@ async fn create(
 ) -> Result<(), Failure> {
     let (cloud, Planned { name, out }) = (&arguments.cloud, planned);
     let device = NewDevice { account: cloud.account.as_deref(), name: name.as_deref(), items, out };
-    let added = ::cloud::provision_into(&cloud.folder.data, store, device).await?;
+    let data = target::folder(&cloud.folder)?;
+    let added = ::cloud::provision_into(&data, store, device).await?;
     let id = added.device.as_str();
     print_result(
         cloud.json,

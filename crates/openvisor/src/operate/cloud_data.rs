@@ -6,6 +6,7 @@ use cloud::data::DataFolder;
 use cloud::store::{Account, Actor, Device, Scope, Store};
 use serde_json::Value;
 
+use super::management::target;
 use super::store_url;
 use crate::options::CloudFolderOptions;
 use crate::output::exit::Failure;
@@ -23,11 +24,12 @@ pub(crate) struct CloudData {
 impl CloudData {
     /// Opens the folder for the account with this id or name, or for the oldest one. Never creates a folder.
     pub(crate) async fn open(options: &CloudFolderOptions, account: Option<&str>) -> Result<Self, Failure> {
+        let data = target::folder(options)?;
         let url = store_url::from_option_or_environment(options.store.as_ref())?;
-        let folder = DataFolder::open_existing(&options.data)?;
+        let folder = DataFolder::open_existing(&data)?;
         let store = Store::open_at(&folder, url.as_ref()).await?;
         let store = match account {
-            Some(id_or_name) => store.of_account(find_account(&store, &options.data, id_or_name).await?.id),
+            Some(id_or_name) => store.of_account(find_account(&store, &data, id_or_name).await?.id),
             None => store,
         };
         // Changes by commands are recorded with the user who made them.
@@ -37,6 +39,11 @@ impl CloudData {
     /// The store.
     pub(crate) fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The folder.
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Whether a cloud is running on the folder.

@@ -106,8 +106,11 @@ fn security(
     if address.ip().is_loopback() {
         return Ok((None, LinkPolicy::Http));
     }
-    let own = DataFolder::open_existing(&arguments.data)?.authority()?.issue_server(hosts);
-    let own = own.map_err(|error| Failure::bad_input(format!("--name: {error}")))?;
+    let authority = DataFolder::open_existing(&arguments.data)?.authority()?;
+    let mut own =
+        authority.issue_server(hosts).map_err(|error| Failure::bad_input(format!("--name: {error}")))?;
+    // For clients that pin the authority (D386): the certificate is another one after each start.
+    own.chain.push(authority.certificate().clone());
     let config = tls_config(own.chain, own.key).map_err(|error| Failure::failed(error.to_string()))?;
     Ok((Some(config), LinkPolicy::Https))
 }

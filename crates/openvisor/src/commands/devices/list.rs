@@ -34,7 +34,7 @@ pub(super) async fn run(list: &ListArguments) -> Result<(), Failure> {
         let _ = writeln!(
             anstream::stderr(),
             "there are no devices; create one with: openvisor provision --data {} --out DIR",
-            list.cloud.folder.data.display()
+            crate::operate::management::target::folder(&list.cloud.folder)?.display()
         );
         return Ok(());
     }
