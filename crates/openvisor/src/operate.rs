@@ -1,4 +1,5 @@
-//! What the operator's commands share: the cloud they work on, here or elsewhere, settings in it, and gaps in log lines.
+//! What the operator's commands share: the cloud they work on, here or elsewhere, its database, settings in it, and
+//! gaps in log lines.
 
 pub(crate) mod cloud_data;
 pub(crate) mod confirmation;

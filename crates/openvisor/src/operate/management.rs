@@ -1,5 +1,5 @@
-//! The management API as the operator's commands use it: its routes, called in process on a data folder or over HTTP at a
-//! cloud elsewhere.
+//! The management API as the operator's commands use it: its routes, called in process on a data folder or over HTTP at
+//! a cloud elsewhere.
 //!
 //! The commands thereby accept and refuse exactly what the API does, and every change is recorded alike (D371).
 //! `target.rs`: which cloud is meant. `remote.rs`: HTTP. `trust.rs`: whose certificate is accepted.

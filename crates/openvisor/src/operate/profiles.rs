@@ -44,7 +44,7 @@ impl Profiles {
     pub(crate) fn load() -> Result<Self, Failure> {
         match path() {
             Ok(path) => Self::read(&path),
-            // Without a home folder nobody can have logged in.
+            // Without a home folder no one can have logged in.
             Err(_) => Ok(Self::default()),
         }
     }

@@ -10,11 +10,12 @@ use super::StoreUrlOption;
 /// depends on whether a value is an option or a variable.
 #[derive(Args)]
 pub(crate) struct CloudFolderOptions {
-    /// The cloud's data folder, on its machine; a cloud may be running on it. Also taken from the variable OPENVISOR_DATA
+    /// The cloud's data folder, on its machine; a cloud may be running on it. Also taken from the variable
+    /// OPENVISOR_DATA
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
-    /// Instead, the URL of a cloud's management API; with the key in the variable OPENVISOR_KEY or of `openvisor login`.
-    /// Also taken from the variable OPENVISOR_URL
+    /// Instead, the URL of a cloud's management API; with the key in the variable OPENVISOR_KEY or of `openvisor
+    /// login`. Also taken from the variable OPENVISOR_URL
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<String>,
     /// Instead, a cloud that `openvisor login` stored. Also taken from the variable OPENVISOR_PROFILE; without any of

@@ -12,7 +12,7 @@ use super::{BAD_INPUT, FAILED, Fixture, LIMIT, SUCCESS};
 /// What `Exit::Environment` is.
 const ENVIRONMENT: i32 = 3;
 
-/// A cloud whose API has a certificate of an authority that nobody knows, and an empty configuration folder.
+/// A cloud whose API has a certificate of an authority that is not public, and an empty configuration folder.
 struct Elsewhere {
     fixture: Fixture,
     url: String,
@@ -81,7 +81,7 @@ impl Elsewhere {
 fn objects(text: &str) -> Vec<Value> {
     let parse = |line: &str| {
         let mut value: Value = serde_json::from_str(line).unwrap();
-        // The first names the host that was asked; the second changes by asking.
+        // The first names the host that answered; the second changes with each request.
         for name in ["url", "date_used"] {
             value.as_object_mut().unwrap().remove(name);
         }

@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_page_is_asked_of_the_same_cloud_only() {
+    fn the_next_page_is_fetched_from_the_same_cloud_only() {
         let profile = Profile { url: "http://127.0.0.1:1".into(), key: "SK1:s".into(), certificate: None };
         let remote = Remote::new(&profile).expect("valid");
         let request =

@@ -1,5 +1,5 @@
-//! Whose certificate is accepted: one of the authorities of this machine, or else exactly the one that the user confirmed
-//! at `openvisor login` (D386).
+//! Whose certificate is accepted: one of the authorities of this machine, or else exactly the one that the user
+//! confirmed at `openvisor login` (D386).
 
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
