@@ -16,7 +16,8 @@ function run(command, options, token = OV_TOKEN) {
   const words = [program, PREFIX + command, "-o", "json", ...options];
   const ended = spawnSync(process.execPath, words, { env, encoding: "utf8", timeout: 60000 });
   if (ended.status === 0) return ended.stdout.trim() ? JSON.parse(ended.stdout) : [];
-  const code = /Error code (\d+) from Twilio/.exec(ended.stderr);
+  // An error is written as JSON too, with the number that the cloud answered.
+  const code = /"code": (\d+),/.exec(ended.stdout + ended.stderr);
   if (code) return Number(code[1]);
   throw new Error(`status ${ended.status}: ${ended.stderr}${ended.stdout}`);
 }
