@@ -74,8 +74,7 @@ impl Symbols {
         let own = image.and_then(|image| Some((image, Image::parse(&file).ok()?)));
         let is_other = own.is_some_and(|(image, own)| image.bytes() != own.bytes());
         let mut files = Files::of(file)?;
-        // A file that was stripped of everything but debug information has no code to compare.
-        if is_other && files.main.has_symbols() && !files.main.get(".text").is_empty() {
+        if is_other && files.main.has_symbols() && files.main.has_code() {
             files.notes.push(format!(
                 "debug information: the code in {} is not that of the image, so names and lines are wrong",
                 path.display()

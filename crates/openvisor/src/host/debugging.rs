@@ -61,8 +61,8 @@ pub(crate) fn private_file(path: &Path) -> std::io::Result<File> {
     File::options().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
-/// A note says if the file belongs to another program than `image`. It is no error, because an image may have been changed
-/// after it was linked, for example by a checksum.
+/// A note says if the file belongs to another program than `image`. It is no error, because an image may have been
+/// changed after it was linked, for example by a checksum.
 fn load_symbols(file: &Path, image: Option<&Path>) -> Result<Symbols, Failure> {
     let image = image.and_then(|path| Image::load(path).ok());
     Symbols::load_for(file, image.as_ref()).ok_or_else(|| {

@@ -52,6 +52,13 @@ impl Sections {
         parsed(&self.file).is_some_and(|elf| elf.symbols().next().is_some())
     }
 
+    /// Whether the program's code is in the file: it is not where everything but debug information was removed.
+    pub(super) fn has_code(&self) -> bool {
+        let Some(elf) = parsed(&self.file) else { return false };
+        elf.section_by_name(".text")
+            .is_some_and(|text| text.file_range().is_some_and(|(_, length)| length > 0))
+    }
+
     /// The file of debug information that `.gnu_debuglink` names, never a path, and its CRC-32.
     pub(super) fn link(&self) -> Option<(String, u32)> {
         let (name, checksum) = parsed(&self.file)?.gnu_debuglink().ok()??;
