@@ -23,11 +23,7 @@ impl<S> WriteLimit<S> {
     }
 
     /// The result, or the error once it has been pending for too long.
-    fn limited<T>(
-        &mut self,
-        result: Poll<io::Result<T>>,
-        context: &mut Context<'_>,
-    ) -> Poll<io::Result<T>> {
+    fn limited<T>(&mut self, result: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
         if result.is_ready() {
             self.stalled = None;
             return result;

@@ -141,9 +141,7 @@ async fn kept_lines_are_listed_from_a_time_in_both_directions() {
                 assert!(line["device_sid"] == device.as_str() || url.starts_with("/v1/Logs"));
                 line["sequence"].as_u64().expect("a number")
             }));
-            next = page.json["meta"]["next_page_url"]
-                .as_str()
-                .map(|url| url.replace("http://localhost", ""));
+            next = page.json["meta"]["next_page_url"].as_str().map(|url| url.replace("http://localhost", ""));
         }
         found
     };
@@ -211,7 +209,8 @@ async fn no_log_line_can_command_the_terminal_or_make_up_an_event() {
     let mut reader = Reader::open(&fixture, "/v1/Logs", &owner, None).await.expect("opened");
     let mut raw = String::new();
     while !raw.contains("caughtup") {
-        let frame = timeout(LIMIT, reader.body.frame()).await.expect("in time").expect("more").expect("no error");
+        let frame =
+            timeout(LIMIT, reader.body.frame()).await.expect("in time").expect("more").expect("no error");
         raw += std::str::from_utf8(&frame.into_data().expect("data")).expect("UTF-8");
     }
     assert!(raw.chars().all(|character| character == '\n' || !character.is_control()), "{raw:?}");
@@ -237,8 +236,9 @@ async fn a_stream_goes_on_after_every_position_while_lines_are_added() {
     let owner = fixture.owner();
     let (mut found, mut last, mut takes) = (Vec::new(), None, 1);
     while found.len() < COUNT as usize {
-        let mut reader =
-            Reader::open(&fixture, "/v1/Devices/kitchen/Logs", &owner, last.as_deref()).await.expect("opened");
+        let mut reader = Reader::open(&fixture, "/v1/Devices/kitchen/Logs", &owner, last.as_deref())
+            .await
+            .expect("opened");
         let lines = reader.lines(takes.min(COUNT as usize - found.len())).await;
         last = lines.last().map(|(id, _)| id.clone());
         found.extend(lines.into_iter().map(|(_, sequence)| sequence));
@@ -339,8 +339,13 @@ async fn a_stream_over_a_socket_goes_on_until_the_cloud_stops() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
     let address = listener.local_addr().expect("an address");
     let (stop, stopped) = oneshot::channel();
-    let serving =
-        tokio::spawn(api::server::serve(listener, None, fixture.router.clone(), stopped, Duration::from_mins(1)));
+    let serving = tokio::spawn(api::server::serve(
+        listener,
+        None,
+        fixture.router.clone(),
+        stopped,
+        Duration::from_mins(1),
+    ));
     let mut socket = TcpStream::connect(address).await.expect("connected");
     let request = format!(
         "GET /v1/Devices/kitchen/Logs HTTP/1.1\r\nHost: {address}\r\nAuthorization: {}\r\n\

@@ -88,15 +88,12 @@ impl Store {
     /// since 1970) or later; after the last line there is now if none was.
     pub async fn log_cursor_at(&self, device: Option<DeviceId>, since: i64) -> Result<LogCursor, StoreError> {
         // The end is read first: a line that comes in between is after it.
-        let (end, first) = match device {
-            Some(device) => {
-                let end = self.log_cursor(device, 0).await?;
-                (end, self.logs_after(device, LogCursor::default(), since, 1).await?)
-            }
-            None => {
-                let end = self.account_log_cursor(0).await?;
-                (end, self.account_logs_after(LogCursor::default(), since, 1).await?)
-            }
+        let (end, first) = if let Some(device) = device {
+            let end = self.log_cursor(device, 0).await?;
+            (end, self.logs_after(device, LogCursor::default(), since, 1).await?)
+        } else {
+            let end = self.account_log_cursor(0).await?;
+            (end, self.account_logs_after(LogCursor::default(), since, 1).await?)
         };
         Ok(first.first().map_or(end, |(cursor, _)| LogCursor::before(cursor.0)))
     }
