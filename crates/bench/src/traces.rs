@@ -1,8 +1,8 @@
 //! What a trace costs a device: the same work with a trace and without, in pairs.
 //!
 //! What counts is what a user waits for: elapsed time for the same work. The polling application runs in a process of
-//! its own, this program with [`ARGUMENT`], without a clock, until its own time has passed and its trace is written. The
-//! measuring application publishes over MQTT as fast as it gets answers, in this process. Which of a pair is first
+//! its own, this program with [`ARGUMENT`], without a clock, until its own time has passed and its trace is written.
+//! The measuring application publishes over MQTT as fast as it gets answers, in this process. Which of a pair is first
 //! alternates. Processor time is beside it: on a machine whose processors are all busy, that of the thread that writes
 //! delays the device too.
 
