@@ -1,5 +1,7 @@
 //! Values as text, written one after the other into memory that is kept: a trace has hundreds of thousands of them.
 
+use std::fmt::Write as _;
+
 use super::Fields;
 
 /// Names and their values, in order.
@@ -88,7 +90,7 @@ pub(super) fn put_quoted(to: &mut String, text: &str) {
     if text.as_bytes().iter().all(is_plain) {
         to.extend(["\"", text, "\""]);
     } else {
-        to.push_str(&format!("{text:?}"));
+        let _ = write!(to, "{text:?}");
     }
 }
 
