@@ -32,7 +32,7 @@ impl TestGateway {
     async fn open_behind(proxies: &[&str], limits: Limits) -> Self {
         let authority = Authority::generate();
         let proxies = proxies.iter().map(|range| range.parse().expect("a range")).collect();
-        let config = Config { limits, proxies, ..Config::local("unused", (Ipv4Addr::LOCALHOST, 0).into()) };
+        let config = Config { proxies, limits, ..Config::local("unused", (Ipv4Addr::LOCALHOST, 0).into()) };
         let metrics = Arc::new(Metrics::new());
         let served = Arc::<std::sync::Mutex<Vec<_>>>::default();
         let (gateway, addresses) = (Gateway::new(&authority, &config, metrics.clone()), served.clone());

@@ -78,7 +78,14 @@ impl Session {
         std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_openvisor"), program).unwrap();
         println!("{page} in {}", clone.display());
         let ports = PORTS.iter().map(|port| (*port, free_port())).collect();
-        Self { temporary, clone, ports, database: Default::default(), others: Vec::new(), steps: 0 }
+        Self {
+            temporary,
+            clone,
+            ports,
+            database: std::cell::OnceCell::default(),
+            others: Vec::new(),
+            steps: 0,
+        }
     }
 
     /// Does what a part of the page says.

@@ -1,3 +1,4 @@
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -126,9 +127,9 @@ async fn view(store: &Store, device: DeviceId) -> (Vec<(LogCursor, LogLine)>, St
     let mut text = String::new();
     for account in store.accounts().await.expect("read") {
         let store = store.of_account(account.id);
-        text += &format!("{account:?} {:?}", store.devices().await.expect("read"));
+        write!(text, "{account:?} {:?}", store.devices().await.expect("read")).expect("written");
         for scope in [Scope::Account, Scope::Device(device)] {
-            text += &format!("{:?}", store.configs(scope).await.expect("read"));
+            write!(text, "{:?}", store.configs(scope).await.expect("read")).expect("written");
         }
     }
     (lines, text)

@@ -47,12 +47,11 @@ impl<'a> Place<'a> {
 
 /// The option whose value the next word is.
 fn option_before_value<'a>(command: &'a Command, word: &str) -> Option<&'a Arg> {
-    let arg = match word.strip_prefix("--") {
-        Some(long) => long_option(command, long)?,
-        None => {
-            let short = word.chars().last();
-            command.get_arguments().find(|arg| arg.get_short() == short)?
-        }
+    let arg = if let Some(long) = word.strip_prefix("--") {
+        long_option(command, long)?
+    } else {
+        let short = word.chars().last();
+        command.get_arguments().find(|arg| arg.get_short() == short)?
     };
     // An option whose value may be left out has it after `=`.
     arg.get_num_args().is_some_and(|count| count.min_values() > 0).then_some(arg)
