@@ -1,5 +1,5 @@
 //! Log lines of a device, or of all of the account: what is kept, by pages in both directions, and as a stream that
-//! goes on with new lines. The original had neither.
+//! continues with new lines. The original had neither.
 
 mod follow;
 
@@ -68,7 +68,7 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
         ("Order" = Option<String>, Query, description = "`asc` (default) or, not in a stream, `desc`"),
         ("After" = Option<String>, Query, description = "Begin after the line with this cursor"),
         ("Last" = Option<u32>, Query, description = "Only in a stream: begin with the last lines, this many"),
-        ("Last-Event-ID" = Option<String>, Header, description = "Only in a stream: go on after this event"),
+        ("Last-Event-ID" = Option<String>, Header, description = "Only in a stream: continue after this event"),
         ("PageSize" = Option<u32>, Query, description = "Items on a page, 1 to 1000 (50)"),
         ("Page" = Option<u64>, Query, description = "The client's own count of pages"),
         ("PageToken" = Option<String>, Query, description = "From `next_page_url`")
@@ -98,7 +98,7 @@ async fn of_account(
         ("Order" = Option<String>, Query, description = "`asc` (default) or, not in a stream, `desc`"),
         ("After" = Option<String>, Query, description = "Begin after the line with this cursor"),
         ("Last" = Option<u32>, Query, description = "Only in a stream: begin with the last lines, this many"),
-        ("Last-Event-ID" = Option<String>, Header, description = "Only in a stream: go on after this event"),
+        ("Last-Event-ID" = Option<String>, Header, description = "Only in a stream: continue after this event"),
         ("PageSize" = Option<u32>, Query, description = "Items on a page, 1 to 1000 (50)"),
         ("Page" = Option<u64>, Query, description = "The client's own count of pages"),
         ("PageToken" = Option<String>, Query, description = "From `next_page_url`")
@@ -166,7 +166,7 @@ impl Log {
         Ok(LogList { logs: found.into_iter().map(body).collect(), meta })
     }
 
-    /// Where a stream begins. Clients of server-sent events come again with the URL they began with, so the id they add
+    /// Where a stream begins. Clients of server-sent events reconnect with the URL they began with, so the id they add
     /// counts more than what that says.
     async fn start(&self, query: &Form, headers: &HeaderMap) -> Result<Start, ApiError> {
         if is_descending(query)? {

@@ -65,7 +65,7 @@ async fn method_not_allowed() -> ApiError {
 }
 
 /// Ends a request that takes too long: its body did not arrive. It is about the head of the response only, so that
-/// streams go on.
+/// streams continue.
 async fn time_limit(request: Request, next: Next) -> Response {
     let limit: Duration = REQUEST_TIMEOUT;
     match tokio::time::timeout(limit, next.run(request)).await {

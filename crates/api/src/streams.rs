@@ -50,13 +50,13 @@ pub(crate) enum EndReason {
     Revoked,
     /// The API key has expired.
     Expired,
-    /// The reader took nothing for too long; it can go on by the last id.
+    /// The reader took nothing for too long; it can continue by the last id.
     Slow,
     /// The cloud stops.
     ShuttingDown,
     /// The device was deleted.
     DeviceDeleted,
-    /// The store cannot be read now; the reader can go on by the last id.
+    /// The store cannot be read now; the reader can continue by the last id.
     Unavailable,
 }
 
@@ -122,7 +122,7 @@ impl Streams {
         let slot = Arc::new(self.slot(&caller.actor.name)?);
         let (events, queue) = mpsc::channel(STREAM_QUEUE);
         let end = Arc::default();
-        // The reader learns at once that the stream has begun, and when to come again if it breaks.
+        // The reader learns at once that the stream has begun, and when to reconnect if it breaks.
         let _ = events.try_send(Event::default().retry(STREAM_RETRY).comment("openvisor"));
         let outlet = Outlet {
             events,
@@ -177,7 +177,7 @@ impl Outlet {
     }
 
     /// Runs the task of a stream until it ends, the reader is gone or the cloud stops. What is queued when it ends is
-    /// not sent: a revoked key reads nothing more, and everybody else goes on by the last id.
+    /// not sent: a revoked key reads nothing more, and other readers continue by the last id.
     pub(crate) async fn run(self, task: impl AsyncFnOnce(&Self) -> EndReason) {
         let mut stopping = self.stopping.clone();
         let reason = tokio::select! {

@@ -86,11 +86,11 @@ mod tests {
 
     /// Shows D379.
     #[tokio::test]
-    async fn a_peer_that_takes_nothing_is_given_up() {
+    async fn a_peer_that_takes_nothing_is_disconnected() {
         let (near, _far) = tokio::io::duplex(16);
         let mut limited = WriteLimit::new(near, Duration::from_millis(20));
         limited.write_all(&[0; 16]).await.expect("there is room");
-        let refused = limited.write_all(&[0]).await.expect_err("nobody reads");
+        let refused = limited.write_all(&[0]).await.expect_err("the peer does not read");
         assert_eq!(refused.kind(), io::ErrorKind::TimedOut);
     }
 }

@@ -221,7 +221,7 @@ async fn no_log_line_can_command_the_terminal_or_make_up_an_event() {
 
 /// Shows D378: each line once and in order, wherever the reader was when it lost the stream, while lines are added.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_goes_on_after_every_position_while_lines_are_added() {
+async fn a_stream_continues_after_every_position_while_lines_are_added() {
     const COUNT: u32 = 400;
     let fixture = Fixture::new().await;
     let (device, other) = (fixture.device(Some("kitchen")).await, fixture.device(None).await);
@@ -248,9 +248,9 @@ async fn a_stream_goes_on_after_every_position_while_lines_are_added() {
     assert_eq!(found, (1..=u64::from(COUNT)).collect::<Vec<_>>());
 }
 
-/// Shows D378: what is missing is said to a reader that comes again, too.
+/// Shows D378: what is missing is said to a reader that reconnects, too.
 #[tokio::test]
-async fn who_comes_again_learns_what_is_missing() {
+async fn who_reconnects_learns_what_is_missing() {
     let fixture = Fixture::new().await;
     let device = fixture.device(Some("kitchen")).await;
     let owner = fixture.owner();
@@ -298,7 +298,7 @@ async fn a_stream_ends_within_a_second_of_its_credentials() {
 
 /// Shows D379.
 #[tokio::test]
-async fn streams_are_limited_and_a_slow_reader_goes_on_later() {
+async fn streams_are_limited_and_a_slow_reader_continues_later() {
     let limits = StreamLimits { per_caller: 2, total: 3, stall: Duration::from_millis(100) };
     let fixture = Fixture::with(|api| api.with_stream_limits(limits)).await;
     let device = fixture.device(Some("kitchen")).await;
@@ -332,7 +332,7 @@ async fn streams_are_limited_and_a_slow_reader_goes_on_later() {
 
 /// Shows D379, over a socket: events arrive as they happen, and a stop is said.
 #[tokio::test]
-async fn a_stream_over_a_socket_goes_on_until_the_cloud_stops() {
+async fn a_stream_over_a_socket_continues_until_the_cloud_stops() {
     let mut api: Option<Api> = None;
     let fixture = Fixture::with(|made| api.insert(made).clone()).await;
     let device = fixture.device(Some("kitchen")).await;

@@ -1,5 +1,5 @@
-//! Following a log. The store is read again and again from the last position, never told of new lines: what a reader
-//! receives is stored, the kept lines and the new ones are one sequence, and each position resumes it (D378).
+//! Following a log. The store is read again and again from the last position, without messages about new lines: what a
+//! reader receives is stored, the kept lines and the new ones are one sequence, and each position resumes it (D378).
 
 use std::collections::HashMap;
 
@@ -34,7 +34,7 @@ pub(super) enum Start {
 pub(super) enum GapBody {
     /// Lines with these numbers never arrived at the cloud.
     Lost { device_sid: String, boot: u32, first: u32, last: u32 },
-    /// The line after which the stream was to go on is no longer kept, so that later ones may be gone too.
+    /// The line after which the stream was to continue is no longer kept, so that later ones may be gone too.
     Removed {},
 }
 
@@ -139,12 +139,12 @@ impl Follower {
     }
 }
 
-/// Only lines and `caughtup` have ids: a client that has only the gap before a line is told of it again.
+/// Only lines and `caughtup` have ids: a client that has only the gap before a line receives it again.
 fn identified(cursor: LogCursor, event: Event) -> Event {
     event.id(cursor.to_string())
 }
 
-/// The reader is told that the store cannot be read; why is in the log already.
+/// The reader learns that the store cannot be read; why is in the log already.
 fn unavailable(error: &ApiError) -> EndReason {
     tracing::warn!(status = %error.status(), "a stream of log lines ends: the store cannot be read");
     EndReason::Unavailable
@@ -153,13 +153,13 @@ fn unavailable(error: &ApiError) -> EndReason {
 /// Finds what is missing between the lines of each device.
 struct Gaps<'a> {
     log: &'a Log,
-    /// The position after which the stream goes on.
+    /// The position after which the stream continues.
     resumed: Option<LogCursor>,
     devices: HashMap<DeviceId, GapDetector>,
 }
 
 impl Gaps<'_> {
-    /// Whether the line after which the stream goes on is gone. It may be of another device of the account, if the
+    /// Whether the line after which the stream continues is gone. It may be of another device of the account, if the
     /// client has its position from the log of all.
     async fn is_removed(&self) -> Result<bool, ApiError> {
         let Some(cursor) = self.resumed.filter(|cursor| *cursor != LogCursor::default()) else {
@@ -169,7 +169,7 @@ impl Gaps<'_> {
         Ok(found.first().is_none_or(|(found, _)| *found != cursor))
     }
 
-    /// What is missing before a line. A stream that goes on compares a device's first line with the last one before.
+    /// What is missing before a line. A stream that continues compares a device's first line with the last one before.
     async fn before(&mut self, line: &LogLine) -> Result<Option<GapBody>, ApiError> {
         let device = line.device;
         if let (Some(cursor), false) = (self.resumed, self.devices.contains_key(&device)) {
