@@ -1,11 +1,16 @@
 //! Errors as the API answers them.
 
 use axum::Json;
+use axum::extract::{FromRequestParts as _, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use cloud::store::StoreError;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use crate::Api;
+use crate::links::Links;
 
 /// The numbers in error bodies. 20003 and 20404 are the original's; the others are ours (D374).
 pub mod codes {
@@ -33,6 +38,26 @@ pub mod codes {
     pub const INTERNAL: u32 = 20500;
     /// The store cannot be reached now.
     pub const UNAVAILABLE: u32 = 20503;
+
+    /// Every number, its status and what it means, as `/docs/errors` shows them.
+    pub const ALL: &[(u32, u16, &str)] = &[
+        (INVALID, 400, "A parameter is missing or invalid. The message names it."),
+        (AUTHENTICATE, 401, "No or wrong credentials, or a revoked or expired API key."),
+        (METHOD, 405, "The route has no such method. The header Allow lists those it has."),
+        (FORBIDDEN, 403, "The role of the API key does not permit this request."),
+        (NOT_FOUND, 404, "There is no such thing, or it belongs to another account."),
+        (TIMEOUT, 408, "The request took too long to arrive."),
+        (CONFLICT, 409, "It exists already, or is in use. The message says which."),
+        (TOO_LARGE, 413, "The body is larger than the route takes."),
+        (
+            MEDIA_TYPE,
+            415,
+            "The body is of another kind than the route takes. The message names the right one.",
+        ),
+        (TOO_MANY, 429, "Too many failed authentications. The header Retry-After says when to try again."),
+        (INTERNAL, 500, "A fault of the cloud. Its log says more."),
+        (UNAVAILABLE, 503, "The cloud cannot reach its store now. Try again later."),
+    ];
 }
 
 /// The body of every error.
@@ -46,6 +71,20 @@ pub struct ErrorBody {
     pub more_info: String,
     /// The status of the response.
     pub status: u16,
+}
+
+/// Makes the link in the body of an error absolute, with the host that the client used.
+pub(crate) async fn absolute_links(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let links = Links::from_request_parts(&mut parts, &api).await;
+    let mut response = next.run(Request::from_parts(parts, body)).await;
+    if let (Some(mut body), Ok(links)) = (response.extensions_mut().remove::<ErrorBody>(), links) {
+        body.more_info = links.to(&body.more_info);
+        let absolute = Json(body).into_response();
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+        *response.body_mut() = absolute.into_body();
+    }
+    response
 }
 
 /// Why a request was refused or failed.
@@ -108,7 +147,10 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut response = (self.status, Json(self.body())).into_response();
+        let body = self.body();
+        let mut response = (self.status, Json(body.clone())).into_response();
+        // `absolute_links` writes the body again, once it is known which host the client used.
+        response.extensions_mut().insert(body);
         if self.status == StatusCode::UNAUTHORIZED {
             let scheme = HeaderValue::from_static("Basic realm=\"openvisor\", charset=\"UTF-8\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);

@@ -28,6 +28,7 @@ mod links;
 mod logs;
 mod openapi;
 mod page;
+mod reference;
 mod router;
 pub mod server;
 mod streams;

@@ -2,11 +2,15 @@
 
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{ObjectBuilder, OpenApi as Description, PathItem, Required, Type};
+use utoipa::openapi::{
+    ContentBuilder, ObjectBuilder, OpenApi as Description, PathItem, Ref, RefOr, Required, Response,
+    ResponseBuilder, Type,
+};
 use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::Api;
+use crate::error::codes;
 
 /// What the description says beside the routes.
 #[derive(OpenApi)]
@@ -42,6 +46,53 @@ pub(crate) fn of_device(mut level: OpenApiRouter<Api>) -> OpenApiRouter<Api> {
         }
     }
     level
+}
+
+/// What any request may be answered, and whether only if the route takes a body.
+const COMMON: &[(u16, bool)] = &[
+    (400, false),
+    (401, false),
+    (403, false),
+    (408, false),
+    (413, true),
+    (415, true),
+    (429, false),
+    (500, false),
+    (503, false),
+];
+
+/// Adds to every operation the responses that do not depend on its handler, and to every response what it means.
+pub(crate) fn complete(mut description: Description) -> Description {
+    for operation in description.paths.paths.values_mut().flat_map(operations) {
+        let has_body = operation.request_body.is_some();
+        for (status, _) in COMMON.iter().filter(|(_, needs_body)| has_body || !needs_body) {
+            operation.responses.responses.entry(status.to_string()).or_insert_with(|| refusal().into());
+        }
+        for (status, response) in &mut operation.responses.responses {
+            if let RefOr::T(response) = response {
+                meaning(status).clone_into(&mut response.description);
+            }
+        }
+    }
+    description
+}
+
+fn refusal() -> Response {
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("ErrorBody"))).build();
+    ResponseBuilder::new().content("application/json", content).build()
+}
+
+/// What a status means, with the codes of errors.
+fn meaning(status: &str) -> &'static str {
+    match status {
+        "200" => "Success",
+        "201" => "Created",
+        "204" => "Removed",
+        _ => {
+            let found = codes::ALL.iter().find(|(_, of_code, _)| of_code.to_string() == status);
+            found.map_or("Refused", |(_, _, meaning)| meaning)
+        }
+    }
 }
 
 fn device_parameter() -> Parameter {

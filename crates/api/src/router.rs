@@ -13,22 +13,15 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::Api;
 use crate::authentication::authenticate;
-use crate::error::{ApiError, codes};
+use crate::error::{ApiError, absolute_links, codes};
 use crate::limits::{FORM_BYTES, REQUEST_TIMEOUT};
 use crate::openapi::Head;
-use crate::{accounts, apps, audit, devices, items, keys, logs};
+use crate::{accounts, apps, audit, devices, items, keys, logs, openapi, reference};
 
 /// The routes of the API on `api`.
 pub fn router(api: Api) -> Router {
     let (routes, description) = routes().split_for_parts();
-    let text = description.to_pretty_json().expect("a description is JSON");
-    let public = Router::new().route(
-        "/openapi.json",
-        axum::routing::get(move || {
-            let text = text.clone();
-            async move { ([(axum::http::header::CONTENT_TYPE, "application/json")], text) }
-        }),
-    );
+    let public = reference::routes(&openapi::complete(description));
     routes
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
@@ -36,12 +29,13 @@ pub fn router(api: Api) -> Router {
         .layer(from_fn_with_state(api.clone(), authenticate))
         .merge(public)
         .layer(from_fn(time_limit))
+        .layer(from_fn_with_state(api.clone(), absolute_links))
         .with_state(api)
 }
 
 /// The description of the API, OpenAPI 3.1.
 pub fn description() -> Description {
-    routes().split_for_parts().1
+    openapi::complete(routes().split_for_parts().1)
 }
 
 fn routes() -> OpenApiRouter<Api> {

@@ -1,4 +1,7 @@
-//! A store with an API on it, and requests to it in process.
+//! A store with an API on it, and requests to it in process. Every response is compared with the description (D382).
+#![allow(dead_code, reason = "each test uses a part")]
+
+pub(crate) mod description;
 
 use api::{Api, LinkPolicy};
 use axum::Router;
@@ -126,12 +129,21 @@ impl Fixture {
         self.request(request.body(Body::from(body)).expect("a request")).await
     }
 
+    pub(crate) fn router(&self) -> Router {
+        self.router.clone()
+    }
+
     async fn request(&self, request: Request<Body>) -> Reply {
+        let (method, path) = (request.method().to_string(), request.uri().to_string());
         let response = self.router.clone().oneshot(request).await.expect("infallible");
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let bytes = response.into_body().collect().await.expect("a body").to_bytes();
         let body = String::from_utf8(bytes.to_vec()).expect("UTF-8");
         let json = serde_json::from_str(&body).unwrap_or(Value::Null);
+        if path.starts_with("/v1") {
+            let description = serde_json::to_value(api::description()).expect("JSON");
+            assert_eq!(description::fault(&description, &method, &path, status, &json), None);
+        }
         Reply { status, json, body, headers }
     }
 
