@@ -1,6 +1,5 @@
 //! Log lines by pages and as a stream (docs/spec/api.md, *Following logs*).
 
-#[expect(dead_code, reason = "shared with the other tests of the API")]
 mod support;
 
 use std::time::{Duration, Instant};
