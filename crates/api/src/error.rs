@@ -183,13 +183,13 @@ impl From<StoreError> for ApiError {
             | E::AppLimit => Self::conflict(error.to_string()),
             E::NoDevice(_) | E::NoAccount(_) | E::NoApp(_) | E::NoApiKey(_) => Self::not_found(),
             E::Unreachable { .. } | E::TimedOut | E::InUse(_) | E::Replaced(_) | E::AuthorizationsUnknown => {
-                tracing::error!(%error, "the store cannot be used");
+                tracing::error!(name: "api_store_failed", %error, "the store cannot be used");
                 let message = "The store cannot be reached now; try again later";
                 let unavailable = Self::new(StatusCode::SERVICE_UNAVAILABLE, codes::UNAVAILABLE, message);
                 Self { retry_after: Some(5), ..unavailable }
             }
             _ => {
-                tracing::error!(%error, "a request failed");
+                tracing::error!(name: "api_request_failed", %error, "a request failed");
                 let message = "The request failed; the cloud's log says why";
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, codes::INTERNAL, message)
             }

@@ -79,12 +79,12 @@ pub async fn serve(
                     tokio::spawn(async move {
                         let _slot = slot;
                         if let Err(error) = connection(stream, address, tls, router, watcher).await {
-                            tracing::debug!(%address, %error, "an API connection failed");
+                            tracing::debug!(name: "api_connection_failed", %address, %error, "an API connection failed");
                         }
                     });
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept API connections");
+                    tracing::warn!(name: "api_accept_failed", %error, "cannot accept API connections");
                     sleep(ACCEPT_PAUSE).await;
                 }
             }

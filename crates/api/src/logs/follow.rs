@@ -146,7 +146,7 @@ fn identified(cursor: LogCursor, event: Event) -> Event {
 
 /// The reader learns that the store cannot be read; why is in the log already.
 fn unavailable(error: &ApiError) -> EndReason {
-    tracing::warn!(status = %error.status(), "a stream of log lines ends: the store cannot be read");
+    tracing::warn!(name: "api_store_failed", status = %error.status(), "a stream of log lines ends: the store cannot be read");
     EndReason::Unavailable
 }
 

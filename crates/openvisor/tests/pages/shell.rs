@@ -15,7 +15,7 @@ const LIMIT: Duration = Duration::from_mins(2);
 const BACKGROUND_LIMIT: Duration = Duration::from_secs(30);
 
 /// Ports that pages name. Each page gets free ones in their place, so that pages and other tests can run side by side.
-const PORTS: &[u16] = &[1883, 7883, 7884, 8001];
+const PORTS: &[u16] = &[1883, 7883, 7884, 7885, 8001];
 /// What uses the port 8001 without naming it.
 const GDB_WAIT: &str = "--gdb-wait";
 

@@ -49,7 +49,10 @@ impl ManagementApi {
             Ok(listener) => listener,
             Err(error) if arguments.api.is_none() => {
                 tracing::warn!(
-                    "the management API is not served: cannot listen on {wanted}: {error}; choose an address with --api"
+                    name: "api_not_served",
+                    address = %wanted,
+                    %error,
+                    "the management API is not served: choose an address with --api"
                 );
                 return Ok(None);
             }
