@@ -1,4 +1,4 @@
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -47,6 +47,25 @@ impl Bench {
     /// Attaches, as a debugger does by its first packet.
     fn connect(&mut self) {
         assert!(self.ask("?").starts_with("T05"));
+    }
+
+    /// Attaches again. The server refuses a debugger, by closing the connection, until it has noticed that the one
+    /// before is gone.
+    fn reconnect(&mut self) {
+        loop {
+            self.writer = TcpStream::connect(self.address).expect("connected");
+            self.writer.set_nonblocking(true).expect("set");
+            self.read.clear();
+            self.send("?");
+            let is_refused = |bench: &Self| match bench.writer.peek(&mut [0]) {
+                Ok(length) => length == 0,
+                Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+            };
+            self.until(|bench| whole(&bench.read).is_some() || is_refused(bench));
+            if whole(&self.read).is_some() {
+                return assert!(self.answer().starts_with("T05"));
+            }
+        }
     }
 
     fn until(&mut self, mut done: impl FnMut(&mut Self) -> bool) {
@@ -865,9 +884,7 @@ fn an_application_that_faulted_before_the_debugger_attached_restarts_under_it() 
     bench.until(|bench| bench.connection.client.is_none());
     bench.machine.take_events();
     bench.machine.run(10_000);
-    bench.writer = TcpStream::connect(bench.address).expect("connected");
-    bench.writer.set_nonblocking(true).expect("set");
-    bench.connect();
+    bench.reconnect();
     assert_eq!(bench.pc(), CODE + 10, "where it faulted");
     bench.monitor("reset halt");
     bench.ask(&format!("Z1,{:x},2", CODE + 8));
