@@ -193,7 +193,7 @@ impl Store {
     /// Changes a device: everything that is given, or nothing.
     ///
     /// # Errors
-    /// As [`Store::rename_device`], [`Store::set_labels`]; [`StoreError::NoApp`].
+    /// As [`Store::rename_device`]; [`StoreError::InvalidLabel`], [`StoreError::NoApp`].
     pub async fn update_device(&self, id: DeviceId, update: &DeviceUpdate) -> Result<(), StoreError> {
         let DeviceUpdate { name, target, logging, labels } = update;
         check_name(name.as_ref().and_then(|name| name.as_deref()))?;
