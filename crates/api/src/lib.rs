@@ -5,8 +5,8 @@
 //! and written to the store, so that it does not matter whether a cloud runs; a running cloud notices changes within a
 //! second.
 //!
-//! Each resource has a file of its own: [`apps`], [`devices`], [`items`], [`keys`], [`accounts`], [`audit`], [`logs`].
-//! [`streams`] has what responses that do not end have in common.
+//! Each resource has a file of its own: `apps`, `devices`, `items`, `keys`, `accounts`, `audit`, `logs`.
+//! `streams` has what responses that do not end have in common.
 //!
 //! Terms are defined in `docs/glossary.md`.
 #![forbid(unsafe_code)]

@@ -161,9 +161,7 @@ pub enum DeviceEvent {
     LinkUp,
     /// The connection to the cloud is lost, or could not be made.
     LinkDown {
-        /// Why, as a word: what the kernel was informed of, or the cloud's reason ([`ByeReason::label`]).
-        ///
-        /// [`ByeReason::label`]: link::connection::ByeReason::label
+        /// Why, as a word: what the kernel was informed of, or the cloud's reason (`ByeReason::label`).
         reason: &'static str,
         /// One line that says why.
         cause: String,
